@@ -1,0 +1,221 @@
+package compare
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/ferricd/ferricd/internal/testserver"
+	"github.com/ferricd/ferricd/internal/transcript"
+)
+
+// TestRoundsCountWhatIsDone runs two scenarios on a server in this process: the counter
+// must stand where the client says, and the tables show both.
+func TestRoundsCountWhatIsDone(t *testing.T) {
+	addr := testserver.Start(t).Addr()
+	s := &server{name: "ferricd", addr: addr, pid: os.Getpid()}
+	var out bytes.Buffer
+	c := &comparison{out: &out, makers: []maker{{name: "ferricd"}}, rounds: 1, each: 100 * time.Millisecond, keys: 1000, serverCore: -1, clientCore: -1}
+
+	incr := scenario{command: "INCR", conns: 4, depth: 4, keys: "hot", value: 64}
+	s.load(t, func(p *Pipeline) { incr.fill(p, 10) })
+	built := incr.requests(10)
+	ops, most := 0, 0
+	// On a busy machine one round may be over before the first reply.
+	for i := 0; i < 2 || i < 50 && most <= incr.conns*incr.depth; i++ {
+		conns, err := connect(addr, incr.conns)
+		require.NoError(t, err)
+		r, err := conns.run(built, incr.depth, i, 50*time.Millisecond, -1)
+		conns.close()
+		require.NoError(t, err)
+		require.Positive(t, r.ops)
+		require.Equal(t, r.ops, r.latency.n*incr.depth)
+		ops, most = ops+r.ops, max(most, r.ops)
+	}
+	require.Greater(t, most, incr.conns*incr.depth, "who has its replies sends again")
+	conn, err := net.Dial("tcp", addr)
+	require.NoError(t, err)
+	defer conn.Close()
+	v, err := transcript.NewClient(conn, time.Second).Do("GET", keyName(0))
+	require.NoError(t, err)
+	require.Equal(t, fmt.Sprint(ops), v.Str)
+	require.Equal(t, os.Getpid(), answers(t, addr))
+
+	mixed := scenario{command: "GET+SET", conns: 4, depth: 16, keys: "zipf", value: 64}
+	r := c.measure(t, mixed, []*server{s})
+	require.Positive(t, r.of["ferricd"][rate])
+	require.Positive(t, r.of["ferricd"][p999])
+	printResult(&out, r, c.names(), loadColumns)
+	require.Contains(t, out.String(), "| GET+SET c4 P16 zipf 64B | ferricd |")
+}
+
+// TestEveryScenarioWorks sends each kind of call once, after what it stands on.
+func TestEveryScenarioWorks(t *testing.T) {
+	s := &server{name: "ferricd", addr: testserver.Start(t).Addr()}
+	names := map[string]bool{}
+	kinds := map[string]bool{}
+	for _, sc := range scenarios() {
+		require.False(t, names[sc.String()], "two are called %s", sc)
+		names[sc.String()] = true
+		if kind := sc.command + sc.keys; !kinds[kind] && sc.command != "GET+SET" {
+			kinds[kind] = true
+			s.load(t, func(p *Pipeline) {
+				sc.fill(p, 50)
+				for range 20 {
+					p.Send(newDraw(sc, 50).call(sc.command)...)
+				}
+			})
+		}
+	}
+	for _, g := range goals {
+		if g.figure == size {
+			continue
+		}
+		found := false
+		for name := range names {
+			found = found || g.about.MatchString(name)
+		}
+		require.True(t, found, "no scenario for %s", g.text)
+	}
+	for _, d := range Datasets {
+		s.load(t, func(p *Pipeline) {
+			p.Send("FLUSHALL")
+			d.Fill(p, 20)
+		})
+	}
+	s.load(t, func(p *Pipeline) { Overwrite(p, 10, 100) })
+}
+
+func TestErrorsAreNotMeasured(t *testing.T) {
+	addr := testserver.Start(t).Addr()
+	(&server{addr: addr}).load(t, func(p *Pipeline) { p.Send("RPUSH", "l", "1") })
+	conns, err := connect(addr, 2)
+	require.NoError(t, err)
+	defer conns.close()
+	call := appendCall(nil, "INCR", "l")
+	_, err = conns.run(&requests{bytes: call, ends: []int{len(call)}}, 1, 0, time.Second, -1)
+	require.ErrorContains(t, err, "WRONGTYPE")
+
+	conn, err := net.Dial("tcp", addr)
+	require.NoError(t, err)
+	defer conn.Close()
+	p := NewPipeline(conn)
+	p.Send("INCR", "l")
+	p.Send("PING")
+	require.ErrorContains(t, p.Flush(), "WRONGTYPE")
+	p.Send("PING")
+	require.ErrorContains(t, p.Flush(), "WRONGTYPE", "an error stays")
+}
+
+// TestSocketsMayBeFull sends more at once than a socket takes.
+func TestSocketsMayBeFull(t *testing.T) {
+	conns, err := connect(testserver.Start(t).Addr(), 2)
+	require.NoError(t, err)
+	defer conns.close()
+	calls := bytes.Repeat(appendCall(nil, "SET", "big", strings.Repeat("v", 8<<20)), 4)
+	r, err := conns.run(&requests{bytes: calls, ends: []int{len(calls)}}, 4, 0, time.Millisecond, -1)
+	require.NoError(t, err)
+	require.Positive(t, r.ops)
+	for i := range conns.conns {
+		require.False(t, conns.conns[i].asked)
+	}
+}
+
+// TestPinned looks at where the kernel lets a pinned process run, and that the test
+// itself is free again.
+func TestPinned(t *testing.T) {
+	core, _ := cores(t)
+	if core < 0 {
+		t.Skip("there is one core")
+	}
+	cmd := exec.Command("sleep", "60")
+	require.NoError(t, startOn(cmd, core))
+	defer func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}()
+	require.Equal(t, core, status(t, cmd.Process.Pid, "Cpus_allowed_list"))
+	used, err := cpuTime(cmd.Process.Pid)
+	require.NoError(t, err)
+	require.Less(t, used, 10*time.Second)
+	again, _ := cores(t)
+	require.Equal(t, core, again)
+}
+
+func TestGoalsAreJudgedByTheWorst(t *testing.T) {
+	of := func(name string, ferricd, ops float64) result {
+		return result{name, map[string]figures{
+			"ferricd": {cpu: ferricd, rate: ops, p999: 10},
+			oracle:    {cpu: 2, rate: 100, p999: 10},
+		}}
+	}
+	results := []result{of("GET c50 P16 random 64B", 0, 250), of("GET c50 P16 random 64B", 0.8, 250), of("SET c50 P16 random 64B", 1.0, 219), of("INCR c50 P16 random 64B", 1.4, 100)}
+	var out, svg bytes.Buffer
+	printGoals(&out, results)
+	for _, line := range []string{
+		"| CPU per GET, SET, random keys, 16 in flight | ≤ 0.45 | 0.50 | SET c50 P16 random 64B | no |",
+		"| CPU per INCR, random keys, 16 in flight | ≤ 0.70 | 0.70 | INCR c50 P16 random 64B | yes |",
+		"| throughput, one core, GET and SET at 16 | ≥ 2.20 | 2.19 | SET c50 P16 random 64B | no |",
+		"| p99.9 at saturation on one core | ≤ 1.00 | 1.00 | GET c50 P16 random 64B | yes |",
+		"| RSS per idle connection | ≤ 0.15 | – | not measured | – |",
+	} {
+		require.Contains(t, out.String(), line)
+	}
+	results = append(results, of("MSET c50 P16 random 64B", 1, 1)) // of which no goal speaks
+	require.NoError(t, drawChart(&svg, cpu, charted(results), []string{"ferricd", oracle}))
+	require.Equal(t, 6, strings.Count(svg.String(), `font-size="9"`)-2)
+}
+
+func TestQuantiles(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		all := rapid.SliceOfN(rapid.Int64Range(0, 1e12), 1, 200).Draw(t, "ns")
+		q := rapid.Float64Range(0, 0.999).Draw(t, "q")
+		var h histogram
+		for _, ns := range all {
+			h.add(time.Duration(ns))
+		}
+		slices.Sort(all)
+		want := all[int(q*float64(len(all)))]
+		got := int64(h.quantile(q))
+		if got > want || got < want-want/32-1 {
+			t.Fatalf("%d, exactly %d", got, want)
+		}
+	})
+}
+
+// FuzzScan cuts replies in two anywhere: it must not matter, and nothing may panic.
+func FuzzScan(f *testing.F) {
+	const replies = "+OK\r\n:12\r\n$-1\r\n$3\r\na\nb\r\n$0\r\n\r\n"
+	for at := range len(replies) {
+		f.Add([]byte(replies), at)
+	}
+	f.Add([]byte("-ERR no\r\n"), 3)
+	f.Add([]byte("$99999999999999999999\r\n"), 2)
+	f.Add([]byte("\n*1\r\n"), 0)
+	f.Fuzz(func(t *testing.T, b []byte, at int) {
+		at = max(0, min(at, len(b)))
+		whole, cut := scanner{left: 1 << 30}, scanner{left: 1 << 30}
+		err := whole.scan(b)
+		err2 := cut.scan(b[:at])
+		if err2 == nil {
+			err2 = cut.scan(b[at:])
+		}
+		if len(b) <= longestLine {
+			require.Equal(t, err == nil, err2 == nil)
+		}
+		if err == nil && err2 == nil {
+			require.Equal(t, whole.left, cut.left)
+			require.Equal(t, whole.skip, cut.skip)
+			require.True(t, bytes.Equal(whole.head, cut.head))
+		}
+	})
+}

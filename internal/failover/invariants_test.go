@@ -1,0 +1,5 @@
+//go:build invariants && linux
+
+package failover
+
+func init() { buildFlags = append(buildFlags, "-tags", "invariants") }

@@ -1,0 +1,5 @@
+//go:build race && linux
+
+package failover
+
+func init() { buildFlags = append(buildFlags, "-race") }

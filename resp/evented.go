@@ -1,0 +1,257 @@
+package resp
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+)
+
+// What a loop is to do with a connection that it has read from.
+type fetched uint8
+
+const (
+	fetchedNothing fetched = iota // it waits for its client
+	fetchedAgain                  // there may be more to read
+	fetchedRun                    // there is something to run
+	fetchedEnd
+)
+
+// And with one that it has run.
+type ran uint8
+
+const (
+	ranDry   ran = iota // it waits for its client
+	ranAgain            // there may be more to read or to run
+	ranAside            // it has taken the goroutine, the loop is handed over
+	ranToEnd
+)
+
+// errGivenBack: the connection is its loop's again.
+var errGivenBack = errors.New("resp: given back to the loop")
+
+// adopt lets a loop watch the socket of a connection to be, if a loop may.
+func (s *Server) adopt(l *Listener, nc net.Conn) (net.Conn, *loop) {
+	tcp, ok := nc.(*net.TCPConn)
+	if !ok || l.tls != nil {
+		return nc, nil
+	}
+	p := s.loops.pick()
+	if p == nil {
+		return nc, nil
+	}
+	s.tune(nc)
+	sock, err := newSock(tcp)
+	if err != nil { // no descriptor is free, most likely
+		s.log.Warn("a connection has no event loop", "err", err)
+		return nc, nil
+	}
+	return sock, p
+}
+
+// onLoop tells whether the connection's goroutine is its loop's driver.
+func (c *Conn) onLoop() bool { return c.loop != nil && c.evented.word.Load()&sockAside == 0 }
+
+// StepAside is called within Serve before anything that may have to wait or may
+// take long, by a handler that does not call BeforePark for it. It does not wait
+// itself. Other connections go on meanwhile, whichever transport serves them.
+func (c *Conn) StepAside() {
+	if c.onLoop() {
+		c.loop.srv.loops.away.Add(1)
+		c.evented.word.Or(sockAside)
+		c.loop.handOver()
+	}
+}
+
+// begin is the first goroutine of a connection that a loop is to serve.
+func (c *Conn) begin() {
+	if !c.introduce() {
+		c.end()
+		return
+	}
+	c.more = true
+	c.goOn()
+}
+
+// introduce shows the connection to the handler and to the loop.
+func (c *Conn) introduce() (ok bool) {
+	defer c.recovered("connection")
+	c.borrow()
+	c.srv.handler.Open(c)
+	c.opened.Store(true)
+	if !c.srv.loops.socks.put(c.fd, c) {
+		c.Kill("no place for its descriptor")
+		return false
+	}
+	if err := c.loop.poll.add(c.fd, uint32(c.ID)); err != nil {
+		c.Kill(err.Error())
+		return false
+	}
+	return true
+}
+
+// goOn serves a connection that has a goroutine of its own until the loop can
+// have it back, or to its end.
+func (c *Conn) goOn() {
+	if c.serveAside() != errGivenBack {
+		c.end()
+	}
+}
+
+func (c *Conn) serveAside() (err error) {
+	defer c.recovered("connection")
+	if err = c.FlushIfLarge(); err != nil {
+		return err
+	}
+	return c.serve()
+}
+
+// readAside is read for a connection with a goroutine of its own. Before it
+// waits it gives the connection back.
+func (c *Conn) readAside() error {
+	for {
+		if came, hup := c.evented.edge(); came {
+			c.more, c.hup = true, c.hup || hup
+		}
+		if c.more {
+			c.borrow()
+			if n := c.readOnce(); n > 0 || c.ioErr != nil {
+				return c.ioErr
+			}
+			continue
+		}
+		c.in.idle()
+		if !c.rest() {
+			return c.ioErr
+		}
+		away := &c.srv.loops.away
+		if c.evented.giveBack() {
+			away.Add(-1)
+			return errGivenBack
+		}
+		if !c.state.CompareAndSwap(waiting, serving) {
+			return ErrClosed
+		}
+	}
+}
+
+// end is the last thing that is done for a connection of a loop, in a goroutine
+// of its own.
+func (c *Conn) end() {
+	defer c.srv.wait.Done()
+	defer c.srv.loops.away.Add(-1)
+	defer c.finish()
+	defer c.closed()
+	defer c.recovered("connection")
+	if !c.dead() && c.Flush() == nil {
+		c.discard()
+	}
+}
+
+// readOnce reads what is there. more says afterwards whether that may not have
+// been all: nobody tells of what was there before.
+func (c *Conn) readOnce() int {
+	c.ioErr = nil
+	room := c.in.room()
+	n, err := readNow(c.fd, room)
+	switch {
+	case n > 0:
+		c.more = n == len(room) || c.hup
+		c.received(n)
+	case err == syscall.EAGAIN:
+		c.more = false
+	case err == syscall.EINTR:
+	case err == nil:
+		c.ioErr = io.EOF
+	default:
+		c.ioErr = os.NewSyscallError("read", err)
+	}
+	return n
+}
+
+// fetch reads and parses for the loop.
+func (c *Conn) fetch() fetched {
+	if c.batch != nil && c.batch.Len() > 0 {
+		return fetchedRun // parsed already
+	}
+	if c.Closing() || c.srv.draining.Load() {
+		return fetchedEnd
+	}
+	c.borrowBatch()
+	if n := c.readOnce(); c.ioErr != nil {
+		return fetchedEnd
+	} else if n > 0 {
+		c.in.guard.maxBulk = c.srv.limits.MaxBulk.Load()
+		if broken := c.in.parse(c.batch); c.batch.Len() > 0 || broken != "" {
+			return fetchedRun
+		}
+	}
+	if c.more {
+		return fetchedAgain
+	}
+	return c.dry()
+}
+
+// dry lets the connection wait for its client.
+func (c *Conn) dry() fetched {
+	c.in.idle()
+	if !c.rest() {
+		return fetchedEnd
+	}
+	return fetchedNothing
+}
+
+// run runs what fetch has parsed and sends the replies.
+func (c *Conn) run() (r ran) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.panicked("connection", p)
+			if r = ranToEnd; !c.onLoop() {
+				r = ranAside
+			}
+		}
+	}()
+	if c.Closing() {
+		return ranToEnd
+	}
+	c.borrow()
+	if c.batch.Len() > 0 {
+		c.runBatch()
+		if !c.onLoop() {
+			return ranAside
+		}
+		if c.FlushIfLarge() != nil || c.Closing() || c.srv.draining.Load() {
+			return c.where(ranToEnd)
+		}
+	}
+	c.in.guard.maxBulk = c.srv.limits.MaxBulk.Load()
+	if broken := c.in.parse(c.batch); c.batch.Len() > 0 {
+		return c.where(ranAgain) // the others first
+	} else if broken != "" {
+		c.Reply.Error("ERR " + broken)
+		c.srv.handler.ProtocolError(c, broken)
+		return ranToEnd
+	}
+	if c.Flush() != nil {
+		return c.where(ranToEnd)
+	}
+	if !c.onLoop() {
+		return ranAside
+	}
+	if c.more {
+		return ranAgain
+	}
+	if c.dry() == fetchedEnd {
+		return ranToEnd
+	}
+	return ranDry
+}
+
+// where is r, unless the connection has left the loop meanwhile.
+func (c *Conn) where(r ran) ran {
+	if c.onLoop() {
+		return r
+	}
+	return ranAside
+}

@@ -1,0 +1,219 @@
+package store
+
+import (
+	"math/bits"
+	"sync/atomic"
+)
+
+// Options are what a Keyspace is made of. The zero value serves.
+type Options struct {
+	Shards    int // a power of two; 0: 64
+	Databases int // 0: 16
+	Seed      [16]byte
+	Slots     Slots // nil: no slot is ever closed
+}
+
+// MaxShards leaves enough bits of the hash for the rest.
+const MaxShards = 1 << 12
+
+// A Keyspace is all keys of all databases.
+//
+// Databases have numbers as clients know them; SWAPDB changes which stored
+// database a number means.
+type Keyspace struct {
+	shards []shard
+	shift  uint8 // a hash shifted right by it is the number of its shard
+	seed   seed
+	slots  Slots
+	stored []atomic.Uint32 // by client's number
+	cuts   atomic.Uint64   // flushes and swaps
+	cut    atomic.Pointer[Cut]
+	epoch  uint32 // of what is published; changes with the gate closed
+	access access
+
+	inline       int // bytes of a key and the elements of its collection that make a block
+	listFill     atomic.Int64
+	hashLimits   HashLimits
+	setLimits    SetLimits
+	zsetLimits   atomic.Uint64 // members, bytes of one
+	streamLimits atomic.Pointer[StreamLimits]
+}
+
+type openSlots struct{}
+
+func (openSlots) SeqOf(uint64) uint64 { return 0 }
+
+// New returns an empty keyspace. It panics unless Shards is a power of two of at
+// most MaxShards.
+func New(o Options) *Keyspace {
+	if o.Shards == 0 {
+		o.Shards = 64
+	}
+	if o.Databases == 0 {
+		o.Databases = 16
+	}
+	if o.Slots == nil {
+		o.Slots = openSlots{}
+	}
+	if o.Shards < 0 || o.Shards > MaxShards || o.Shards&(o.Shards-1) != 0 {
+		panic("store: the number of shards is not a power of two, or too large")
+	}
+	skip := uint8(bits.TrailingZeros(uint(o.Shards)))
+	ks := &Keyspace{
+		shards: make([]shard, o.Shards), shift: 64 - skip,
+		seed: newSeed(o.Seed), slots: o.Slots, stored: make([]atomic.Uint32, o.Databases), epoch: 1,
+	}
+	for i := range ks.shards {
+		ks.shards[i].spaces = make([]atomic.Pointer[space], o.Databases)
+		ks.shards[i].skip, ks.shards[i].most, ks.shards[i].epoch = skip, maxGroups, ks.epoch
+	}
+	for i := range ks.stored {
+		ks.stored[i].Store(uint32(i))
+	}
+	ks.inline = inlineMax
+	ks.SetAccess(false, 10, 1)
+	ks.SetListFill(DefaultListFill)
+	ks.SetHashLimits(DefaultHashFields, DefaultHashValue)
+	ks.SetSetLimits(DefaultSetInts, DefaultSetMembers, DefaultSetValue)
+	ks.SetZSetLimits(DefaultZSetLimits)
+	return ks
+}
+
+// SetListFill says how large the chunks of new lists are; see NewList.
+func (ks *Keyspace) SetListFill(fill int) { ks.listFill.Store(int64(fill)) }
+
+// Hash is the hash of a key, from which shard and latch slot follow. It is the
+// same in every database: keys of one name share a latch, and a hash that a
+// call has taken before a SWAPDB is still right after it.
+func (ks *Keyspace) Hash(_ int, key []byte) uint64 { return ks.seed.hash(key) }
+
+func (ks *Keyspace) shard(hash uint64) *shard { return &ks.shards[hash>>ks.shift] }
+
+func (ks *Keyspace) find(db uint32, hash uint64, key []byte) *block {
+	if sp := ks.shard(hash).space(db); sp != nil {
+		return sp.find(hash, key)
+	}
+	return nil
+}
+
+// Touch loads what looking up the keys of a batch will need, so that the cache
+// misses overlap. It changes no result.
+func (ks *Keyspace) Touch(db int, hashes []uint64) {
+	stored := ks.stored[db].Load()
+	for _, h := range hashes {
+		if sp := ks.shard(h).space(stored); sp != nil {
+			t := sp.dir.Load().table(h)
+			t.groups[t.home(h)].word.Load()
+		}
+	}
+	for _, h := range hashes {
+		if sp := ks.shard(h).space(stored); sp != nil {
+			t := sp.dir.Load().table(h)
+			t.groups[t.home(h)].prefetch(tagOf(h))
+		}
+	}
+}
+
+func (g *group) prefetch(tag uint64) {
+	if m := matches(g.word.Load(), tag); m != 0 {
+		if b := g.places[bits.TrailingZeros64(m)/8].Load(); b != nil {
+			b.clock.Load()
+		}
+	}
+}
+
+// Databases is how many databases there are.
+func (ks *Keyspace) Databases() int { return len(ks.stored) }
+
+// Shards is how many shards there are.
+func (ks *Keyspace) Shards() int { return len(ks.shards) }
+
+// Len is the number of keys of a database, expired ones included that nobody
+// has removed yet.
+func (ks *Keyspace) Len(db int) int64 {
+	return ks.sum(db, func(sp *space) int64 { return sp.keys.Load() })
+}
+
+// Expires is the number of keys with an expiry.
+func (ks *Keyspace) Expires(db int) int64 {
+	return ks.sum(db, func(sp *space) int64 { return sp.expires.Load() })
+}
+
+// PartExpires is the number of hashes of which fields have an expiry.
+func (ks *Keyspace) PartExpires(db int) int64 {
+	return ks.sum(db, func(sp *space) int64 { return sp.parts.Load() })
+}
+
+// AvgTTL is the mean time to live of the keys that have an expiry, in
+// milliseconds and to the second.
+func (ks *Keyspace) AvgTTL(db int, now int64) int64 {
+	n := ks.Expires(db)
+	if n <= 0 {
+		return 0
+	}
+	sum := ks.sum(db, func(sp *space) int64 { return sp.ttl.Load() })
+	return max(sum/n*1000-now, 0)
+}
+
+// sum adds up what fn says of every part of a database.
+func (ks *Keyspace) sum(db int, fn func(*space) int64) (n int64) {
+	stored := ks.stored[db].Load()
+	for i := range ks.shards {
+		if sp := ks.shards[i].space(stored); sp != nil {
+			n += fn(sp)
+		}
+	}
+	return n
+}
+
+// Bytes is about how much memory keys, values and index take.
+func (ks *Keyspace) Bytes() (n int64) {
+	for i := range ks.shards {
+		n += ks.shards[i].bytes.Load()
+	}
+	return n
+}
+
+// FlushDB drops all keys of a database. The gate is closed; what was there is
+// left to the collector, or first to a Cut.
+func (ks *Keyspace) FlushDB(db int) {
+	ks.cuts.Add(1)
+	stored := ks.stored[db].Load()
+	for i := range ks.shards {
+		sh := &ks.shards[i]
+		sh.mu.Lock()
+		if sp := sh.spaces[stored].Swap(nil); sp != nil {
+			sh.bytes.Store(sh.bytes.Load() - sp.bytes)
+			if sh.cut != nil {
+				sh.cut.leaveSpace(stored, sp, len(sh.spaces))
+			}
+		}
+		sh.mu.Unlock()
+	}
+}
+
+// FlushAll drops all keys. The gate is closed.
+func (ks *Keyspace) FlushAll() {
+	for db := range ks.stored {
+		ks.FlushDB(db)
+	}
+}
+
+// Swap lets clients of database a see the keys of b, and the reverse. The gate
+// is closed.
+func (ks *Keyspace) Swap(a, b int) {
+	ks.cuts.Add(1)
+	x := ks.stored[a].Load()
+	ks.stored[a].Store(ks.stored[b].Load())
+	ks.stored[b].Store(x)
+}
+
+// client is the number by which clients know a stored database.
+func (ks *Keyspace) client(stored uint32) int {
+	for db := range ks.stored {
+		if ks.stored[db].Load() == stored {
+			return db
+		}
+	}
+	return 0
+}
