@@ -3,6 +3,7 @@ package aof
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -60,6 +61,14 @@ func (l *Log) beginSegment(s SegmentStart) {
 	l.rouse()
 }
 
+// begun strikes off a segment that is there now. One that was asked for at the same
+// position since stays asked for. The caller holds mu.
+func (l *Log) begun(s SegmentStart) {
+	if len(l.rotateAt) > 0 && l.rotateAt[0] == s {
+		l.rotateAt = slices.Delete(l.rotateAt, 0, 1)
+	}
+}
+
 // RotateAt lets a segment of an epoch begin at first, which must be the log's end.
 // One that begins there already and holds nothing gets that epoch. It waits for
 // nothing.
@@ -106,9 +115,12 @@ func (l *Log) AppendEpoch(epoch uint64, now int64) (lsn uint64, err error) {
 // crash on the way leaves one that recovery begins anew.
 func (l *Log) relabel(s SegmentStart) error {
 	l.mu.Lock()
-	last := l.segments[len(l.segments)-1]
+	last := l.segments[len(l.segments)-1].SegmentStart
+	if last == s {
+		l.begun(s)
+	}
 	l.mu.Unlock()
-	if s.Epoch == 0 || last.SegmentStart == s {
+	if s.Epoch == 0 || last == s {
 		return nil
 	}
 	l.syncing.Lock()
@@ -124,6 +136,7 @@ func (l *Log) relabel(s SegmentStart) error {
 	}
 	l.mu.Lock()
 	l.segments[len(l.segments)-1] = segment{SegmentStart: s}
+	l.begun(s)
 	l.mu.Unlock()
 	l.tell()
 	return nil

@@ -7,6 +7,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -510,4 +511,39 @@ func TestAValueThatLooksLikeFrames(t *testing.T) {
 	at := before + uint64(strings.Index(string(b), value))
 	_, err = OpenTail(l, at)
 	require.ErrorIs(t, err, ErrBoundary)
+}
+
+// TestASegmentThatIsBeingMadeIsKnown: whoever looks while the disk is busy with it sees
+// it, and may ask for another epoch there.
+func TestASegmentThatIsBeingMadeIsKnown(t *testing.T) {
+	making, goOn := make(chan struct{}), make(chan struct{})
+	release := sync.OnceFunc(func() { close(goOn) })
+	defer release()
+	headers := 0
+	o := options(newDir(t))
+	o.Fail = func(point string) {
+		if point != FailHeader {
+			return
+		}
+		if headers++; headers == 2 {
+			close(making)
+			<-goOn
+		}
+	}
+	o.Epoch = 1
+	l := open(t, o)
+	l.Append(0, 0, []Record{record("SET", "k", "v")})
+	first := l.End()
+	require.NoError(t, l.RotateAt(first, 5))
+	<-making
+	require.Equal(t, []EpochStart{{1, 0}, {5, first}}, l.History())
+	require.NoError(t, l.RotateAt(first, 6))
+	require.Equal(t, []EpochStart{{1, 0}, {6, first}}, l.History())
+	release()
+	l.Append(0, 0, []Record{record("SET", "k", "v")})
+	require.NoError(t, l.Close())
+	require.Equal(t, []EpochStart{{1, 0}, {6, first}}, l.History())
+	units, found := readAll(t, source(o.FS))
+	require.Len(t, units, 2)
+	require.Equal(t, uint64(6), found.Epoch)
 }

@@ -77,7 +77,7 @@ type Log struct {
 	buf      [][]byte       // frames not yet taken by the writer, in chunks
 	spare    [][]byte       // empty chunks
 	held     int64          // memory of the chunks that hold frames
-	rotateAt []SegmentStart // where new segments begin, ascending, not yet taken
+	rotateAt []SegmentStart // where new segments begin, ascending, that are not there yet
 	epoch    uint64         // of the records to come, never less than that of one that is there
 	want     uint64         // somebody waits for this position whatever the policy
 	refused  error          // a record that cannot be written; the writer fails with it

@@ -108,7 +108,7 @@ func (l *Log) due() bool {
 func (l *Log) take(b *batch) {
 	l.asleep = working
 	b.chunks, l.buf = l.buf, b.chunks[:0]
-	b.rotateAt, l.rotateAt = l.rotateAt, b.rotateAt[:0]
+	b.rotateAt = append(b.rotateAt[:0], l.rotateAt...)
 	b.want, b.refused, b.last = l.want, l.refused, l.closing
 	l.ages.writing, l.ages.buffered = l.ages.buffered, 0
 }
@@ -212,6 +212,7 @@ func (l *Log) rotate(b *batch, epoch uint64) error {
 	l.file, l.size = f, 0
 	l.mu.Lock()
 	l.segments = append(l.segments, segment{SegmentStart: s})
+	l.begun(s)
 	l.mu.Unlock()
 	l.tell()
 	return nil

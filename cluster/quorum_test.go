@@ -22,6 +22,11 @@ const timeout = 3 * time.Second
 
 func after(d time.Duration) time.Time { return t0.Add(d) }
 
+// begin begins a term of a leader whose disk takes everything at once.
+func begin(end func() uint64, others ...election.Member) *quorum {
+	return newQuorum(timeout, end, end, others, t0)
+}
+
 func all(string) bool  { return true }
 func none(string) bool { return false }
 
@@ -45,13 +50,13 @@ func requireDone(t require.TestingT, q *quorum, lsn uint64) {
 }
 
 func TestAloneNobodyIsWaitedFor(t *testing.T) {
-	q := newQuorum(timeout, func() uint64 { return 100 }, nil, t0)
+	q := begin(func() uint64 { return 100 })
 	requireDone(t, q, 100)
 	require.False(t, q.look(t0, all).changes())
 }
 
 func TestEveryMemberIsWaitedFor(t *testing.T) {
-	q := newQuorum(timeout, func() uint64 { return 100 }, []election.Member{b, c}, t0)
+	q := begin(func() uint64 { return 100 }, b, c)
 	requireOpen(t, q, 1)
 	q.acked(b, 100, t0)
 	requireOpen(t, q, 1)
@@ -64,7 +69,7 @@ func TestEveryMemberIsWaitedFor(t *testing.T) {
 
 func TestAMemberThatStandsStillLeavesByEtcdFirst(t *testing.T) {
 	end := uint64(100)
-	q := newQuorum(timeout, func() uint64 { return end }, []election.Member{b}, t0)
+	q := begin(func() uint64 { return end }, b)
 	q.joined(b.ID, t0)
 	q.acked(b, 100, t0)
 	require.False(t, q.look(t0, all).changes())
@@ -85,8 +90,7 @@ func TestAMemberThatStandsStillLeavesByEtcdFirst(t *testing.T) {
 // sent.
 func TestMembersAreNotBlamedForTheLeadersDisk(t *testing.T) {
 	end, written := uint64(100), uint64(100)
-	q := newQuorum(timeout, func() uint64 { return end }, []election.Member{b}, t0)
-	q.written = func() uint64 { return written }
+	q := newQuorum(timeout, func() uint64 { return end }, func() uint64 { return written }, []election.Member{b}, t0)
 	q.joined(b.ID, t0)
 	q.acked(b, 100, t0)
 	require.False(t, q.look(t0, all).changes())
@@ -118,7 +122,7 @@ func TestDiskWatch(t *testing.T) {
 }
 
 func TestAnIdleMemberMayBeAway(t *testing.T) {
-	q := newQuorum(timeout, func() uint64 { return 100 }, []election.Member{b}, t0)
+	q := begin(func() uint64 { return 100 }, b)
 	q.acked(b, 100, t0)
 	q.left(b.ID)
 	require.False(t, q.look(after(time.Hour), none).changes(), "it has everything")
@@ -126,18 +130,16 @@ func TestAnIdleMemberMayBeAway(t *testing.T) {
 
 func TestADeadMemberLeavesAtOnceWhenSomebodyWaits(t *testing.T) {
 	end := uint64(100)
-	q := newQuorum(timeout, func() uint64 { return end }, []election.Member{b, c}, t0)
+	q := begin(func() uint64 { return end }, b, c)
 	q.acked(b, 100, t0)
 	q.acked(c, 100, t0)
 	q.left(b.ID)
 	q.left(c.ID)
 	end = 200
+	<-q.poke // of left
 	waits := make(chan error, 1)
 	go func() { waits <- q.await(200, nil) }()
-	<-q.poke // of left
-	for q.waiters() == 0 {
-		time.Sleep(time.Millisecond)
-	}
+	<-q.poke // of the wait: who is away holds it up
 	r := q.look(after(time.Millisecond), func(name string) bool { return name == "c" })
 	require.Equal(t, []string{b.ID}, r.remove, "c lives and may come back")
 	require.Equal(t, []election.Member{c}, r.list)
@@ -150,7 +152,7 @@ func TestADeadMemberLeavesAtOnceWhenSomebodyWaits(t *testing.T) {
 // when it has everything that may have been answered without it.
 func TestWhoJoinsHasWhatWasAnsweredBefore(t *testing.T) {
 	end := uint64(100)
-	q := newQuorum(timeout, func() uint64 { return end }, nil, t0)
+	q := begin(func() uint64 { return end })
 	requireDone(t, q, 100)
 	q.acked(b, 90, t0)
 	require.False(t, q.look(t0, all).changes(), "it does not have 100, which was answered")
@@ -167,14 +169,14 @@ func TestWhoJoinsHasWhatWasAnsweredBefore(t *testing.T) {
 }
 
 func TestWhoIsFarBehindIsNotWaitedFor(t *testing.T) {
-	q := newQuorum(timeout, func() uint64 { return closely * 10 }, nil, t0)
+	q := begin(func() uint64 { return closely * 10 })
 	q.acked(b, 10, t0)
 	requireDone(t, q, closely*10)
 }
 
 func TestAJoinerThatStopsIsForgottenWithoutEtcd(t *testing.T) {
 	end := uint64(100)
-	q := newQuorum(timeout, func() uint64 { return end }, nil, t0)
+	q := begin(func() uint64 { return end })
 	q.acked(b, 90, t0)
 	requireOpen(t, q, 100)
 	q.look(t0, all)
@@ -183,7 +185,7 @@ func TestAJoinerThatStopsIsForgottenWithoutEtcd(t *testing.T) {
 }
 
 func TestLeaveReturnsWhenEtcdHasIt(t *testing.T) {
-	q := newQuorum(timeout, func() uint64 { return 100 }, []election.Member{b}, t0)
+	q := begin(func() uint64 { return 100 }, b)
 	q.acked(b, 100, t0)
 	left := make(chan error, 1)
 	go func() { left <- q.leave(context.Background(), b.ID, "it copies everything") }()
@@ -201,12 +203,10 @@ func TestLeaveReturnsWhenEtcdHasIt(t *testing.T) {
 }
 
 func TestTheEndOfATermEndsAllWaits(t *testing.T) {
-	q := newQuorum(timeout, func() uint64 { return 100 }, []election.Member{b}, t0)
+	q := begin(func() uint64 { return 100 }, b)
 	waits := make(chan error, 1)
 	go func() { waits <- q.await(100, nil) }()
-	for q.waiters() == 0 {
-		time.Sleep(time.Millisecond)
-	}
+	<-q.poke // of the wait: who is away holds it up
 	lost := errors.New("lost")
 	q.fail(lost)
 	require.Equal(t, lost, <-waits)
@@ -223,7 +223,7 @@ func TestWhatIsAnsweredIsOnEveryListedNode(t *testing.T) {
 		durable := map[string]uint64{}
 		etcd := map[string]bool{}
 		nodes := []election.Member{b, c, {Name: "d", ID: "id-d"}}
-		q := newQuorum(timeout, func() uint64 { return end }, nil, now)
+		q := begin(func() uint64 { return end })
 		answered, pending := uint64(0), (*review)(nil)
 		one := rapid.SampledFrom(nodes)
 		t.Repeat(map[string]func(*rapid.T){

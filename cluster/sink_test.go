@@ -19,7 +19,7 @@ func TestWhatIsDurableIsSoOnEveryMember(t *testing.T) {
 	require.Equal(t, lsn, s.Durable())
 	require.NoError(t, s.AwaitDurable(lsn, nil))
 
-	q := newQuorum(timeout, s.End, []election.Member{b}, t0)
+	q := newQuorum(timeout, s.End, s.End, []election.Member{b}, t0)
 	s.quorum.Store(q)
 	require.Zero(t, s.Durable())
 	gone := make(chan struct{})
@@ -34,7 +34,7 @@ func TestWhatIsDurableIsSoOnEveryMember(t *testing.T) {
 	require.NoError(t, s.AwaitDurable(lsn, nil))
 
 	lsn = s.Append(0, 0, nil)
-	q.fail(errDeposed)
+	q.fail(command.ErrDeposed)
 	require.Equal(t, command.ErrDeposed, s.AwaitDurable(lsn, nil))
 	require.Less(t, s.Durable(), lsn)
 }

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/ferricd/ferricd/cluster"
-	"github.com/ferricd/ferricd/command"
 	"github.com/ferricd/ferricd/config"
 	"github.com/ferricd/ferricd/election"
 	"github.com/ferricd/ferricd/proxy"
@@ -59,14 +58,15 @@ func (s *Server) openNode() error {
 		Server: accepts, Client: dials,
 		Elect:    func(healthy func() bool) (election.Coordinator, error) { return s.elect(me, healthy) },
 		Proxied:  s.PassedOn,
-		Switched: s.switched,
+		Switched: s.AnnounceSwitch,
 		Moved:    s.FollowersMoved,
 		Failed:   s.failed,
 	})
 	for _, ln := range listeners {
 		s.node.Listen(ln)
 	}
-	s.router.SetStandby(s.standby(me.Name))
+	s.proxy = s.newProxy(me.Name)
+	s.router.SetStandby(router.Standby{Fresh: s.node.Fresh, Leader: s.node.LeaderAddress, Forward: s.proxy})
 	s.join(s.node)
 	s.watchNodes()
 	return nil
@@ -101,21 +101,6 @@ func (s *Server) watchNodes() {
 	}, config.MinInSyncReplicas)
 }
 
-// switched tells who listens that another node leads.
-func (s *Server) switched(from, to *election.Node) {
-	old := command.Address{}
-	if from != nil {
-		old = addressOf(from.Client)
-	}
-	s.AnnounceSwitch(old, addressOf(to.Client))
-}
-
-func addressOf(addr string) command.Address {
-	host, port, _ := net.SplitHostPort(addr)
-	n, _ := strconv.Atoi(port)
-	return command.Address{Host: host, Port: n}
-}
-
 // failed ends the server: it cannot be what its parameters say.
 func (s *Server) failed(err error) {
 	s.failure.CompareAndSwap(nil, &err)
@@ -134,7 +119,10 @@ func (s *Server) Failure() error {
 func (s *Server) listenForNodes() (list []net.Listener, err error) {
 	if s.addr != "" {
 		ln, err := net.Listen("tcp", s.addr)
-		return []net.Listener{ln}, err
+		if err != nil {
+			return nil, err
+		}
+		return []net.Listener{ln}, nil
 	}
 	port := strconv.FormatInt(s.cfg.ReplicationListenPort(), 10)
 	for _, host := range s.cfg.ReplicationAddresses() {
@@ -223,14 +211,13 @@ func (s *Server) towardsEtcd() string {
 	return "127.0.0.1"
 }
 
-// standby is what this server has for its clients while it follows.
-func (s *Server) standby(node string) router.Standby {
+// newProxy makes what takes this node's clients to the leader.
+func (s *Server) newProxy(node string) *proxy.Proxy {
 	wait := time.Duration(s.cfg.Int(config.ProxyWait)) * time.Millisecond
 	if wait == 0 {
 		wait = -1 // not at all
 	}
-	s.proxy = proxy.New(proxy.Options{Dial: s.node.DialLeader, Leader: s.node.Leadership, Node: node, Wait: wait, Log: s.log})
-	return router.Standby{Fresh: s.node.Fresh, Leader: s.node.LeaderAddress, Forward: s.proxy}
+	return proxy.New(proxy.Options{Dial: s.node.DialLeader, Leader: s.node.Leadership, Node: node, Wait: wait, Log: s.log})
 }
 
 // letProxiedGo waits until other nodes have taken their clients to the next leader. What
