@@ -75,23 +75,29 @@ func (s *session) waitPause(spec *command.Spec, args [][]byte) {
 		if wait <= 0 || s.conn == nil {
 			return
 		}
-		s.ctx.Args = args
-		s.refs = s.refs[:0]
-		s.pass.Leave()
-		s.park()
-		s.client.SetFlag(command.ClientBlocked, true)
 		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-changed:
-		case <-s.conn.Gone():
-			s.closing = true
-		}
+		s.sleep(args, changed, timer.C)
 		timer.Stop()
-		s.client.SetFlag(command.ClientBlocked, false)
-		s.pass.Enter()
 		if s.closing {
 			return
 		}
 	}
+}
+
+// sleep waits for a change or a time, with neither gate nor latch. The client may leave
+// meanwhile.
+func (s *session) sleep(args [][]byte, changed <-chan struct{}, over <-chan time.Time) {
+	s.ctx.Args = args
+	s.refs = s.refs[:0]
+	s.pass.Leave()
+	s.park()
+	s.client.SetFlag(command.ClientBlocked, true)
+	select {
+	case <-changed:
+	case <-over:
+	case <-s.conn.Gone():
+		s.closing = true
+	}
+	s.client.SetFlag(command.ClientBlocked, false)
+	s.pass.Enter()
 }

@@ -177,18 +177,7 @@ func (s *session) waitChange(args [][]byte) {
 	if s.r.roles.mode.Load()&holding == 0 {
 		return
 	}
-	s.ctx.Args = args
-	s.refs = s.refs[:0]
-	s.pass.Leave()
-	s.park()
-	s.client.SetFlag(command.ClientBlocked, true)
-	select {
-	case <-changed:
-	case <-s.conn.Gone():
-		s.closing = true
-	}
-	s.client.SetFlag(command.ClientBlocked, false)
-	s.pass.Enter()
+	s.sleep(args, changed, nil)
 }
 
 // admitFollower says whether a command that was not taken to the leader runs here.
