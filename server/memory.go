@@ -126,6 +126,7 @@ func (s *Server) infoMemory(t *infoText) {
 	t.zero("mem_cluster_links", "mem_aof_buffer")
 	t.field("mem_allocator", "go-"+strings.TrimPrefix(runtime.Version(), "go"))
 	t.zero("active_defrag_running", "lazyfree_pending_objects", "lazyfreed_objects")
+	s.infoCollector(t)
 }
 
 func percent(a, b int64) string {

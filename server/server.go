@@ -45,6 +45,8 @@ type Options struct {
 	Elect func(me election.Node, healthy func() bool) (election.Coordinator, error)
 	Addr  string  // listens here instead of where the parameters say; ":0" for tests
 	Nodes Cluster // for tests, instead of the one that the parameters name
+	// OwnProcess: nothing else is in this process, so Go's collector may be adjusted.
+	OwnProcess bool
 }
 
 // A Server is a whole ferricd in this process.
@@ -67,6 +69,7 @@ type Server struct {
 	rates   rates
 	traffic traffic
 	peak    peak
+	gc      *collector // nil: left alone
 	id      command.Identity
 	waits   waits
 	follow  following
@@ -123,6 +126,7 @@ func (s *Server) start(o Options) error {
 	}
 	s.identify()
 	s.greet()
+	s.openCollector(o.OwnProcess)
 	s.openParts(s.sink(o.Sink))
 	s.router.SetLoading(true)
 	if err := s.standBy(); err != nil {

@@ -75,6 +75,7 @@ func (s *Server) watchConfig() {
 	c.OnChange(apply(s.applyLimits), config.MaxClients, config.ProtoMaxBulkLen, config.ClientQueryBufferLimit,
 		config.Timeout, config.TCPKeepAlive, config.ClientOutputBufferLimit)
 	c.OnChange(apply(s.applyAccess), config.MaxMemoryPolicy, config.LFULogFactor, config.LFUDecayTime)
+	c.OnChange(apply(s.tuneCollector), config.MaxMemory)
 	c.OnChange(apply(s.applyLists), config.ListMaxListpackSize)
 	c.OnChange(apply(s.applyNotify), config.NotifyKeyspaceEvents)
 	c.OnChange(apply(s.applyHashes), config.HashMaxListpackEntries, config.HashMaxListpackValue)

@@ -175,7 +175,7 @@ func open(cfg *config.Config, stdout io.Writer, signals chan os.Signal) (*server
 			}
 		}
 	}()
-	s, err := server.Open(server.Options{Config: cfg, Stdout: stdout, Stop: stop})
+	s, err := server.Open(server.Options{Config: cfg, Stdout: stdout, Stop: stop, OwnProcess: true})
 	close(opened)
 	<-watched
 	return s, err
