@@ -259,6 +259,66 @@ func TestNothingIsDurableAfterAFailure(t *testing.T) {
 	require.Zero(t, l.Durable())
 }
 
+// TestNobodySyncsAfterAFailedSync: the log has failed before anybody else may sync the
+// file, since the second sync could say that all is well.
+func TestNobodySyncsAfterAFailedSync(t *testing.T) {
+	f := vfs.NewFaulty(newDir(t))
+	o := options(f)
+	o.Policy = No
+	l := open(t, o)
+	lsn := l.Append(0, 1, []Record{record("x")})
+	await(t, "it is written", func() bool { return l.Written() == lsn })
+	f.Add(vfs.Rule{Ops: vfs.OpSync, Times: 1, Err: syscall.EIO})
+	require.ErrorIs(t, l.sync(), syscall.EIO)
+	require.ErrorIs(t, l.Err(), syscall.EIO)
+	require.ErrorIs(t, l.sync(), syscall.EIO)
+	require.Zero(t, l.Durable())
+}
+
+// TestNoSegmentFollowsOneThatIsNotDurable: recovery takes it for damage when a segment
+// is torn that is not the last. The syncer fails while the writer wants to rotate.
+func TestNoSegmentFollowsOneThatIsNotDurable(t *testing.T) {
+	m := newDir(t)
+	f := vfs.NewFaulty(m)
+	o := options(f)
+	o.Policy, o.SegmentBytes = EverySec, 100
+	l := open(t, o)
+	entered, release := make(chan struct{}), make(chan struct{})
+	f.Add(vfs.Rule{Ops: vfs.OpSync, Times: 1, Err: syscall.EIO, Before: func(vfs.Call) { close(entered); <-release }})
+	l.Append(0, 1, []Record{record("x")})
+	<-entered
+	full := l.Append(0, 1, []Record{record("SET", "k", "v")})
+	require.Greater(t, full, uint64(o.SegmentBytes))
+	l.Append(0, 1, []Record{record("y")})
+	await(t, "the segment is full", func() bool { return l.Written() == full })
+	close(release)
+	require.ErrorIs(t, l.Close(), syscall.EIO)
+	list, err := Segments(m, dir)
+	require.NoError(t, err)
+	require.Len(t, list, 1)
+}
+
+// TestAFailedLogHoldsNoMemory, whatever the writer still had in its hands.
+func TestAFailedLogHoldsNoMemory(t *testing.T) {
+	f := vfs.NewFaulty(newDir(t))
+	o := options(f)
+	o.Policy = EverySec
+	l := open(t, o)
+	syncing, fail := make(chan struct{}), make(chan struct{})
+	f.Add(vfs.Rule{Ops: vfs.OpSync, Times: 1, Err: syscall.EIO, Before: func(vfs.Call) { close(syncing); <-fail }})
+	l.Append(0, 1, []Record{record("x")})
+	<-syncing
+	writing, goOn := f.Block(vfs.OpWrite, "")
+	l.Append(0, 1, []Record{record("y")})
+	<-writing
+	close(fail)
+	await(t, "it has failed", func() bool { return l.Err() != nil })
+	goOn()
+	require.ErrorIs(t, l.Close(), syscall.EIO)
+	require.Zero(t, l.Stats().BufferBytes)
+	require.Empty(t, l.spare)
+}
+
 // TestFailpoints runs a log on the machine's disk past all points that it names.
 func TestFailpoints(t *testing.T) {
 	var mu sync.Mutex

@@ -176,6 +176,9 @@ func (l *Log) writeOut(p []byte) error {
 func (l *Log) release(chunk []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.err.Load() != nil {
+		return // fail has let go of all
+	}
 	l.held -= int64(cap(chunk))
 	if cap(chunk) == l.chunk && len(l.spare) < spareChunks {
 		l.spare = append(l.spare, chunk[:0])
@@ -264,12 +267,14 @@ func (l *Log) sync() error {
 }
 
 // syncFile does so for who holds syncing. One sync serves all who wait when it begins.
+// When it fails the log has failed before syncing is let go: whoever comes next would
+// sync once more, and believe it.
 func (l *Log) syncFile() error {
 	l.mu.Lock()
 	target := l.written.Load()
-	if l.err.Load() != nil || target == l.durable.Load() {
+	if err := l.Err(); err != nil || target == l.durable.Load() {
 		l.mu.Unlock()
-		return nil
+		return err
 	}
 	l.waits.begin(target)
 	l.ages.sync()
@@ -278,6 +283,7 @@ func (l *Log) syncFile() error {
 	l.at(FailSync)
 	start := time.Now()
 	if err := l.file.Sync(); err != nil {
+		l.fail(err)
 		return err
 	}
 	took := time.Since(start)
@@ -285,12 +291,13 @@ func (l *Log) syncFile() error {
 
 	l.mu.Lock()
 	l.syncs.add(took)
-	if l.err.Load() == nil { // else nothing is durable any more
+	err := l.Err()
+	if err == nil { // else nothing is durable any more
 		l.durable.Store(target)
 		l.ages.syncing = 0
 		l.waits.finish()
 	}
 	l.mu.Unlock()
 	l.tell()
-	return nil
+	return err
 }
