@@ -10,11 +10,13 @@ SAVED    ?= 5000000
 BENCH    ?= .
 MEMORY   ?= 1000000
 ROUNDS   ?= 5
-SECONDS  ?= 1
+SECONDS  ?= 0.6
 KEYS     ?= 1000000
 ALSO     ?=
-ONLY     ?= .
-SVG      ?=
+ONLY     ?=
+EVERY    ?=
+CONTINUE ?=
+OUT      ?= $(if $(ONLY)$(ALSO),,bench)
 ARGS     ?=
 
 # The linters of .golangci.yml, one by one, so that Go is all it takes.
@@ -58,9 +60,9 @@ lint: ## check format, vet and lint, with Go alone
 bench: ## run the contention benchmarks; BENCH=regexp narrows them down
 	$(GO) test -run '^$$' -bench '$(BENCH)' ./bench
 
-compare: ## measure ferricd, redis-server and valkey-server in turn; ONLY=regexp, ROUNDS, SECONDS, KEYS, ALSO="--option value", SVG=file
-	$(GO) test -count=1 -timeout 0 -v -run '^TestCompare$$' ./bench/compare -args \
-		-rounds $(ROUNDS) -seconds $(SECONDS) -keys $(KEYS) -only '$(ONLY)' -also '$(ALSO)' -svg '$(abspath $(SVG))'
+compare: ## measure ferricd, redis-server and valkey-server in turn, write bench/compare.*; ONLY=regexp for a look, ROUNDS, SECONDS, KEYS, EVERY=1, CONTINUE=1, ALSO="--option value", OUT=dir
+	$(GO) test -count=1 -timeout 0 -v -run '^TestCompare$$' ./bench/compare -args -rounds $(ROUNDS) -seconds $(SECONDS) -keys $(KEYS) \
+		-only '$(ONLY)' -also '$(ALSO)' $(if $(EVERY),-every) $(if $(CONTINUE),-continue) -out '$(if $(OUT),$(abspath $(OUT)))'
 
 restart: ## measure how long a start with RESTART keys takes, beside redis-server
 	$(GO) test -count=1 -timeout 0 -v -run '^TestRestart$$' ./bench -args -restart-keys $(RESTART)

@@ -1,13 +1,16 @@
 package compare
 
 import (
-	"bytes"
+	"context"
 	"flag"
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"regexp"
+	"runtime"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -16,11 +19,13 @@ import (
 
 var (
 	rounds  = flag.Int("rounds", 0, "measure ferricd beside redis-server, so many rounds of each scenario")
-	seconds = flag.Float64("seconds", 1, "length of a round")
+	seconds = flag.Float64("seconds", 0.6, "length of a round")
 	keys    = flag.Int("keys", 1_000_000, "keys that the servers hold")
 	only    = flag.String("only", "", "measure the scenarios and kinds of data whose name matches this regexp")
+	every   = flag.Bool("every", false, "measure every combination of command, keys, connections, depth and size")
 	also    = flag.String("also", "", "measure ferricd with these options too")
-	chart   = flag.String("svg", "", "file for a chart of processor time per command")
+	out     = flag.String("out", "", "directory for compare.md, compare.svg and compare.json, written after each result")
+	resume  = flag.Bool("continue", false, "measure what compare.json does not have yet")
 )
 
 // TestCompare measures what the flags say and prints it as tables.
@@ -30,19 +35,28 @@ func TestCompare(t *testing.T) {
 	}
 	wanted, err := regexp.Compile(*only)
 	require.NoError(t, err)
-	c := &comparison{out: os.Stdout, makers: makers(t), rounds: *rounds, each: time.Duration(*seconds * float64(time.Second)), keys: *keys}
+	c := &comparison{
+		out: os.Stdout, makers: makers(t), rounds: *rounds, each: time.Duration(*seconds * float64(time.Second)), keys: *keys,
+		report: newReport(*out, fmt.Sprintf("%d rounds of %v s, %d keys, servers on one core, client on another", *rounds, *seconds, *keys)),
+	}
 	if c.serverCore, c.clientCore = cores(t); c.serverCore < 0 {
-		fmt.Fprintln(c.out, "There is one core only: servers and client share it, nothing is pinned.")
+		c.report.Settings = fmt.Sprintf("%d rounds of %v s, %d keys; one core for all, nothing is pinned", *rounds, *seconds, *keys)
 	}
-	results := c.scenarios(t, slices.DeleteFunc(scenarios(), func(s scenario) bool { return !wanted.MatchString(s.String()) }))
-	weighed := c.memory(t, wanted)
+	if *resume {
+		require.NotEmpty(t, *out, "-continue goes on with what is in -out")
+		require.NoError(t, c.report.resume())
+	}
+	// Who interrupts has the goals for what was measured; a second time ends at once.
+	ctx, stop := signal.NotifyContext(t.Context(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	wants := func(name string) bool {
+		return ctx.Err() == nil && wanted.MatchString(name) && !c.report.has(name)
+	}
+	c.scenarios(t, scenarios(*every), wants)
+	c.memory(t, kinds(c.keys, *every), wants)
 	fmt.Fprintln(c.out)
-	printGoals(c.out, append(slices.Clone(results), weighed...))
-	if *chart != "" {
-		var svg bytes.Buffer
-		require.NoError(t, drawChart(&svg, cpu, charted(results), c.names()))
-		require.NoError(t, os.WriteFile(*chart, svg.Bytes(), 0o644))
-	}
+	printGoals(c.out, c.report.Results)
+	printLimits(c.out, c.report.Results)
 }
 
 // A comparison is one run of everything.
@@ -53,40 +67,41 @@ type comparison struct {
 	each                   time.Duration
 	keys                   int
 	serverCore, clientCore int // -1: not pinned
+	report                 *report
 }
 
-func (c *comparison) names() []string {
-	var names []string
-	for _, m := range c.makers {
-		names = append(names, m.name)
-	}
-	return names
+// keep prints a result when it is there, not at the end, and keeps it.
+func (c *comparison) keep(t *testing.T, r result, columns []string) {
+	printResult(c.out, r, columns)
+	require.NoError(t, c.report.add(r))
 }
 
-var loadColumns = []string{cpu, rate, p50, p99, p999, clientCPU}
+var loadColumns = []string{cpu, rate, p50, p99, p999, clientCPU, others}
 
-// scenarios measures all and prints each when it is done. Those that follow each other
-// with the same settings of the log share their servers.
-func (c *comparison) scenarios(t *testing.T, all []scenario) []result {
-	var results []result
+// scenarios measures what is wanted. Those that follow each other with the same settings
+// share their servers.
+func (c *comparison) scenarios(t *testing.T, all []scenario, wanted func(string) bool) {
 	var servers []*server
-	if len(all) > 0 {
-		printHead(c.out, "scenario", loadColumns)
-	}
-	for i, s := range all {
-		if i == 0 || s.log != all[i-1].log {
+	var kept []string // logs, by those servers
+	for _, s := range all {
+		if !wanted(s.String()) {
+			continue
+		}
+		if servers == nil {
+			printHead(c.out, "scenario", loadColumns)
+		}
+		if !slices.Equal(kept, s.logs()) {
 			stop(servers)
-			servers = nil
-			for _, m := range c.makers {
-				servers = append(servers, m.start(t, c.serverCore, s.log))
+			servers, kept = nil, s.logs()
+			for _, l := range kept {
+				for _, m := range c.makers {
+					servers = append(servers, m.start(t, c.serverCore, l))
+				}
 			}
 		}
-		r := c.measure(t, s, servers)
-		printResult(c.out, r, c.names(), loadColumns)
-		results = append(results, r)
+		c.keep(t, c.measure(t, s, servers), loadColumns)
 	}
 	stop(servers)
-	return results
 }
 
 func stop(servers []*server) {
@@ -100,6 +115,7 @@ func (c *comparison) measure(t *testing.T, s scenario, servers []*server) result
 	n := s.size(c.keys)
 	built := s.requests(n)
 	dataset, grows := s.dataset(n)
+	r := result{Name: s.String(), Of: map[string]figures{}}
 	seen := map[string]map[string][]float64{}
 	for _, v := range servers {
 		if v.holds != dataset {
@@ -110,7 +126,9 @@ func (c *comparison) measure(t *testing.T, s scenario, servers []*server) result
 		}
 		c.round(t, s, v, built, 0, c.each/4)
 		seen[v.name] = map[string][]float64{}
+		r.Servers = append(r.Servers, v.name)
 	}
+	runtime.GC() // what was built and is garbage now is collected before anybody is measured
 	for i := range c.rounds {
 		order := slices.Clone(servers)
 		if i%2 == 1 {
@@ -122,11 +140,22 @@ func (c *comparison) measure(t *testing.T, s scenario, servers []*server) result
 			}
 		}
 	}
-	r := result{name: s.String(), of: map[string]figures{}}
 	for name, by := range seen {
-		r.of[name] = figures{}
+		of := figures{}
+		var ratios []float64
+		for i, is := range by[cpu] {
+			if other := seen[peer(name)][cpu]; other != nil {
+				ratios = append(ratios, is/other[i])
+			}
+		}
+		if len(ratios) > 0 {
+			of[least], of[most] = slices.Min(ratios), slices.Max(ratios)
+		}
+		r.Of[name] = of
+	}
+	for name, by := range seen {
 		for figure, all := range by {
-			r.of[name][figure] = median(all)
+			r.Of[name][figure] = median(all)
 		}
 	}
 	return r
@@ -137,16 +166,22 @@ func (c *comparison) round(t *testing.T, s scenario, v *server, built *requests,
 	conns, err := connect(v.addr, s.conns)
 	require.NoError(t, err, v.name)
 	defer conns.close()
+	busy, err := busyTime()
+	require.NoError(t, err)
 	before, err := cpuTime(v.pid)
 	require.NoError(t, err)
 	r, err := conns.run(built, s.depth, i*len(built.ends)/7, d, c.clientCore)
 	require.NoError(t, err, "%s: %s", v.name, s)
 	after, err := cpuTime(v.pid)
 	require.NoError(t, err)
+	busyAfter, err := busyTime()
+	require.NoError(t, err)
+	elsewhere := busyAfter - busy - (after - before) - r.client
 	ops := float64(r.ops)
 	µs := func(d time.Duration) float64 { return float64(d) / 1e3 }
 	return figures{
 		cpu: µs(after-before) / ops, rate: ops / r.elapsed.Seconds(), clientCPU: µs(r.client) / ops,
-		p50: µs(r.latency.quantile(0.5)), p99: µs(r.latency.quantile(0.99)), p999: µs(r.latency.quantile(0.999)),
+		others: max(0, float64(elsewhere)/float64(r.elapsed)),
+		p50:    µs(r.latency.quantile(0.5)), p99: µs(r.latency.quantile(0.99)), p999: µs(r.latency.quantile(0.999)),
 	}
 }

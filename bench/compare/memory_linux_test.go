@@ -1,7 +1,7 @@
 package compare
 
 import (
-	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,55 +11,66 @@ import (
 // maxIdle is below what redis-server accepts and a process may open.
 const maxIdle = 5000
 
-// memory weighs the kinds of data and the idle connection, with servers of their own.
-func (c *comparison) memory(t *testing.T, wanted *regexp.Regexp) []result {
-	type kind struct {
-		name string
-		n    int
-		load func(s *server) (release func())
+// A kind of data is loaded and weighed; release ends what keeps it.
+type kind struct {
+	name string
+	n    int // elements
+	load func(t *testing.T, s *server) (release func())
+}
+
+// kinds are those whose memory is measured; the great ones, of which no goal speaks, only
+// where every one is asked for.
+func kinds(keys int, every bool) []kind {
+	filled := func(fill func(p *Pipeline)) func(*testing.T, *server) func() {
+		return func(t *testing.T, s *server) func() { s.load(t, fill); return func() {} }
 	}
-	filled := func(fill func(p *Pipeline)) func(s *server) func() {
-		return func(s *server) func() { s.load(t, fill); return func() {} }
+	var all []kind
+	for i, d := range Datasets {
+		if every || i == 0 || strings.HasPrefix(d.Name, "small") {
+			all = append(all, kind{d.Name, keys, filled(func(p *Pipeline) { d.Fill(p, keys) })})
+		}
+		if i == 0 {
+			all = append(all, kind{"strings, overwritten", keys, filled(func(p *Pipeline) {
+				d.Fill(p, keys)
+				Overwrite(p, keys, 5*keys)
+			})})
+		}
 	}
-	var kinds []kind
-	for _, d := range Datasets {
-		kinds = append(kinds, kind{d.Name, c.keys, filled(func(p *Pipeline) { d.Fill(p, c.keys) })})
-	}
-	kinds = append(kinds, kind{"strings, overwritten", c.keys, filled(func(p *Pipeline) {
-		Datasets[0].Fill(p, c.keys)
-		Overwrite(p, c.keys, 5*c.keys)
-	})})
-	idle := min(maxIdle, c.keys)
-	kinds = append(kinds, kind{"idle connections", idle, func(s *server) func() {
+	idle := min(maxIdle, keys)
+	return append(all, kind{"idle connections", idle, func(t *testing.T, s *server) func() {
 		conns, err := connect(s.addr, idle)
 		require.NoError(t, err, s.name)
 		return conns.close
 	}})
-	var results []result
+}
+
+// memory weighs what is wanted of all, with servers of their own.
+func (c *comparison) memory(t *testing.T, all []kind, wanted func(string) bool) {
 	columns := []string{size}
-	for _, k := range kinds {
-		if !wanted.MatchString(k.name) {
+	headed := false
+	for _, k := range all {
+		if !wanted(k.name) {
 			continue
 		}
-		if len(results) == 0 {
-			printHead(c.out, "memory of an element", columns)
+		if !headed {
+			printHead(c.out, "bytes of an element", columns)
+			headed = true
 		}
-		r := result{k.name, map[string]figures{}}
+		r := result{Name: k.name, Of: map[string]figures{}}
 		for _, m := range c.makers {
 			s := m.start(t, c.serverCore, "")
-			r.of[m.name] = figures{size: weigh(t, s, k.load) / float64(k.n)}
+			r.Servers = append(r.Servers, s.name)
+			r.Of[s.name] = figures{size: weigh(t, s, k.load) / float64(k.n)}
 			s.stop()
 		}
-		printResult(c.out, r, c.names(), columns)
-		results = append(results, r)
+		c.keep(t, r, columns)
 	}
-	return results
 }
 
 // weigh is by how many bytes the resident set of s has grown a second after the load.
-func weigh(t *testing.T, s *server, load func(s *server) (release func())) float64 {
+func weigh(t *testing.T, s *server, load func(*testing.T, *server) (release func())) float64 {
 	before := status(t, s.pid, "VmRSS")
-	defer load(s)()
+	defer load(t, s)()
 	time.Sleep(time.Second) // what is measured is this moment, not an end of something
 	return float64(status(t, s.pid, "VmRSS")-before) * 1024
 }

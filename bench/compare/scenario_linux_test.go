@@ -3,6 +3,7 @@ package compare
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -14,7 +15,7 @@ type scenario struct {
 	keys         string // random, hot or zipf
 	value        int    // bytes
 	keyspace     int    // keys for each million that the flag says; 0: a million
-	log          string // appendfsync; "": no log
+	logged       bool   // with servers that keep logs beside those that keep none
 }
 
 func (s scenario) String() string {
@@ -26,7 +27,10 @@ func (s scenario) String() string {
 	if s.keyspace > 1_000_000 {
 		name += fmt.Sprintf(" %dx keys", s.keyspace/1_000_000)
 	}
-	return strings.TrimSpace(name + " " + s.log)
+	if s.logged {
+		name += " logged"
+	}
+	return name
 }
 
 // size is the number of keys, where the flag says keys.
@@ -37,37 +41,60 @@ func (s scenario) size(keys int) int {
 	return max(1, s.keyspace*keys/1_000_000)
 }
 
-var commands = []string{"GET", "SET", "INCR", "LPUSH", "HSET", "ZADD", "SADD", "MSET"}
-
-// scenarios is the table of all, those with the same server settings together.
-func scenarios() []scenario {
-	var all []scenario
-	for _, command := range commands {
-		for _, conns := range []int{50, 512} {
-			for _, depth := range []int{1, 4, 16, 64} {
-				all = append(all, scenario{command: command, conns: conns, depth: depth, keys: "random", value: 64})
-			}
-		}
-		if command != "MSET" {
-			all = append(all, scenario{command: command, conns: 50, depth: 16, keys: "hot", value: 64})
-		}
-		all = append(all, scenario{command: command, conns: 50, depth: 16, keys: "zipf", value: 64})
+// logs are the settings of appendfsync with which servers are measured beside each other.
+func (s scenario) logs() []string {
+	if s.logged {
+		return logs
 	}
-	all = append(all, scenario{command: "INCR", conns: 512, depth: 64, keys: "hot", value: 64})
-	for _, command := range []string{"GET", "SET"} {
-		for _, depth := range []int{1, 16} {
-			all = append(all, scenario{command: command, conns: 50, depth: depth, keys: "random", value: 1024, keyspace: 100_000})
+	return logs[:1]
+}
+
+var (
+	// commands that need the same data follow each other.
+	commands = []string{"GET", "SET", "MSET", "INCR", "LPUSH", "HSET", "ZADD", "SADD"}
+	big      = []string{"GET", "SET", "MSET", "LPUSH", "HSET"} // that carry a value
+)
+
+// scenarios are all loads, those with the same servers and data together. Unless every
+// combination is asked for, hot keys, zipf and values of 1 KiB have a place or two each.
+func scenarios(every bool) []scenario {
+	var all []scenario
+	for _, value := range []int{64, 1024} {
+		for _, command := range commands {
+			for _, keys := range []string{"random", "hot", "zipf"} {
+				for _, conns := range []int{50, 512} {
+					for _, depth := range []int{1, 4, 16, 64} {
+						s := scenario{command: command, conns: conns, depth: depth, keys: keys, value: value}
+						if value == 1024 {
+							s.keyspace = 100_000
+						}
+						if (value == 64 || slices.Contains(big, command)) && (every || s.chosen()) {
+							all = append(all, s)
+						}
+					}
+				}
+			}
 		}
 	}
 	all = append(all, scenario{command: "GET+SET", conns: 50, depth: 16, keys: "random", value: 64, keyspace: 5_000_000})
-	for _, log := range []string{"everysec", "always"} {
-		for _, command := range []string{"SET", "INCR"} {
-			for _, depth := range []int{1, 16} {
-				all = append(all, scenario{command: command, conns: 50, depth: depth, keys: "random", value: 64, log: log})
-			}
+	for _, command := range []string{"SET", "INCR"} {
+		for _, depth := range []int{1, 16} {
+			all = append(all, scenario{command: command, conns: 50, depth: depth, keys: "random", value: 64, logged: true})
 		}
 	}
 	return all
+}
+
+// chosen tells whether s is measured when nobody asks for every combination.
+func (s scenario) chosen() bool {
+	usual := s.conns == 50 && s.depth == 16
+	switch {
+	case s.value == 1024:
+		return s.keys == "random" && s.conns == 50 && (s.command == "GET" || s.command == "SET") && (s.depth == 1 || s.depth == 16)
+	case s.keys == "hot":
+		return usual || s.command == "INCR" && s.conns == 512 && s.depth == 64
+	}
+	return s.keys == "random" || usual
 }
 
 // What is built before the clock starts is bounded by both.
@@ -100,13 +127,14 @@ type draw struct {
 	key    func() string
 	value  string
 	wide   int // elements that a collection can have
+	hot    bool
 }
 
 func newDraw(s scenario, n int) *draw {
 	d := &draw{random: rand.New(rand.NewPCG(7, 11)), value: strings.Repeat("v", s.value), wide: 16}
 	switch s.keys {
 	case "hot":
-		d.key, d.wide = func() string { return keyName(0) }, n
+		d.key, d.wide, d.hot = func() string { return keyName(0) }, n, true
 	case "zipf":
 		zipf := rand.NewZipf(d.random, 1.01, 1, uint64(n-1))
 		// What is drawn often is spread over the keys, not first in the order of filling.
@@ -131,8 +159,12 @@ func (d *draw) call(command string) []string {
 		return []string{command, d.key(), d.element()}
 	case "MSET":
 		argv := []string{command}
-		for range 10 {
-			argv = append(argv, d.key(), d.value)
+		for i := range 10 {
+			key := d.key()
+			if d.hot {
+				key = keyName(i)
+			}
+			argv = append(argv, key, d.value)
 		}
 		return argv
 	}
@@ -140,16 +172,14 @@ func (d *draw) call(command string) []string {
 }
 
 // dataset names what a server holds before the scenario, and grows tells that it holds
-// more afterwards.
+// more afterwards, so that the next scenario begins anew: no row depends on another.
 func (s scenario) dataset(n int) (name string, grows bool) {
 	kind := s.command
 	switch kind {
 	case "GET", "SET", "MSET", "GET+SET":
 		kind = "string"
-	case "LPUSH":
+	case "LPUSH", "HSET", "ZADD", "SADD":
 		grows = true
-	case "HSET", "ZADD", "SADD":
-		grows = s.keys == "hot" || s.keys == "zipf"
 	}
 	return fmt.Sprintf("%s %d %d", kind, s.value, n), grows
 }

@@ -33,7 +33,10 @@ type maker struct {
 	options      []string
 }
 
-const oracle = "redis-server" // what ratios are to
+const (
+	ours   = "ferricd"
+	oracle = "redis-server" // what ratios are to
+)
 
 // makers builds ferricd and finds the others, redis-server second.
 func makers(t *testing.T) []maker {
@@ -43,7 +46,7 @@ func makers(t *testing.T) []maker {
 	ferricd := filepath.Join(t.TempDir(), "ferricd")
 	out, err := exec.Command("go", "build", "-trimpath", "-o", ferricd, "github.com/ferricd/ferricd/cmd/ferricd").CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	made := []maker{{name: "ferricd", binary: ferricd}, {name: oracle, binary: redis}}
+	made := []maker{{name: ours, binary: ferricd}, {name: oracle, binary: redis}}
 	if *also != "" {
 		made = append(made, maker{"ferricd " + *also, ferricd, strings.Fields(*also)})
 	}
@@ -52,6 +55,26 @@ func makers(t *testing.T) []maker {
 	}
 	return made
 }
+
+// logged is the name of a server that keeps a log with that appendfsync, and peer who it
+// is compared with: redis-server with the same.
+func logged(name, appendfsync string) string {
+	if appendfsync == "" {
+		return name
+	}
+	return name + ", " + appendfsync
+}
+
+func peer(name string) string {
+	for _, l := range logs[1:] {
+		if strings.HasSuffix(name, ", "+l) {
+			return logged(oracle, l)
+		}
+	}
+	return oracle
+}
+
+var logs = []string{"", "everysec", "always"}
 
 // start starts a server on a free port, on core if that is not negative, with a log that
 // appendfsync speaks of, or none.
@@ -73,7 +96,7 @@ func (m maker) start(t *testing.T, core int, appendfsync string) *server {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	require.NoError(t, startOn(cmd, core))
 	stopped := false
-	s := &server{name: m.name, addr: addr, pid: cmd.Process.Pid, stop: func() {
+	s := &server{name: logged(m.name, appendfsync), addr: addr, pid: cmd.Process.Pid, stop: func() {
 		if !stopped {
 			stopped = true
 			_ = cmd.Process.Kill()
@@ -154,21 +177,38 @@ func cores(t *testing.T) (servers, client int) {
 	return found[0], found[1]
 }
 
-// cpuTime is the user and system time of a process so far, in the kernel's 10 ms.
+// cpuTime is the user and system time that the kernel has counted for all threads of a
+// process, to the nanosecond: what clock_getcpuclockid(3) reads.
 func cpuTime(pid int) (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	const sched = 2 // which of a process' three clocks
+	var at unix.Timespec
+	if err := unix.ClockGettime(int32(^pid<<3|sched), &at); err != nil {
+		return 0, fmt.Errorf("processor time of %d: %w", pid, err)
+	}
+	return time.Duration(at.Nano()), nil
+}
+
+// busyTime is how long all cores together were at work since the system's start, for
+// itself, for anybody, or for another system on the same hardware.
+func busyTime() (time.Duration, error) {
+	text, err := os.ReadFile("/proc/stat")
 	if err != nil {
 		return 0, err
 	}
-	// The name, in brackets, may contain anything.
-	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	line, _, _ := strings.Cut(string(text), "\n")
+	fields := strings.Fields(line)
+	if len(fields) < 9 {
+		return 0, fmt.Errorf("/proc/stat begins %q", line)
+	}
 	ticks := int64(0)
-	for _, f := range fields[11:13] {
+	for i, f := range fields[1:9] {
 		n, err := strconv.ParseInt(f, 10, 64)
 		if err != nil {
 			return 0, err
 		}
-		ticks += n
+		if i != 3 && i != 4 { // idle, and idle while a disk works
+			ticks += n
+		}
 	}
 	return time.Duration(ticks) * 10 * time.Millisecond, nil
 }

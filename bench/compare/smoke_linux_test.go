@@ -2,10 +2,13 @@ package compare
 
 import (
 	"bytes"
+	"encoding/xml"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -24,7 +27,11 @@ func TestRoundsCountWhatIsDone(t *testing.T) {
 	addr := testserver.Start(t).Addr()
 	s := &server{name: "ferricd", addr: addr, pid: os.Getpid()}
 	var out bytes.Buffer
-	c := &comparison{out: &out, makers: []maker{{name: "ferricd"}}, rounds: 1, each: 100 * time.Millisecond, keys: 1000, serverCore: -1, clientCore: -1}
+	dir := t.TempDir()
+	c := &comparison{
+		out: &out, makers: []maker{{name: ours}}, rounds: 2, each: 50 * time.Millisecond, keys: 1000,
+		serverCore: -1, clientCore: -1, report: newReport(dir, "a test"),
+	}
 
 	incr := scenario{command: "INCR", conns: 4, depth: 4, keys: "hot", value: 64}
 	s.load(t, func(p *Pipeline) { incr.fill(p, 10) })
@@ -52,22 +59,63 @@ func TestRoundsCountWhatIsDone(t *testing.T) {
 
 	mixed := scenario{command: "GET+SET", conns: 4, depth: 16, keys: "zipf", value: 64}
 	r := c.measure(t, mixed, []*server{s})
-	require.Positive(t, r.of["ferricd"][rate])
-	require.Positive(t, r.of["ferricd"][p999])
-	printResult(&out, r, c.names(), loadColumns)
+	for _, figure := range []string{rate, cpu, p50, p99, p999, clientCPU} {
+		require.Positive(t, r.Of[ours][figure], figure)
+	}
+	c.keep(t, r, loadColumns)
 	require.Contains(t, out.String(), "| GET+SET c4 P16 zipf 64B | ferricd |")
+	tables, err := os.ReadFile(filepath.Join(dir, "compare.md"))
+	require.NoError(t, err)
+	require.Contains(t, string(tables), "| GET+SET c4 P16 zipf 64B | ferricd |")
+}
+
+// TestReportsAreContinued interrupts a run and goes on with it: what was measured is kept,
+// but not for another commit or other settings.
+func TestReportsAreContinued(t *testing.T) {
+	dir := t.TempDir()
+	first := &report{Commit: "abc", Settings: "s", dir: dir}
+	require.NoError(t, first.resume(), "there is nothing yet")
+	gets, sets := scenario{command: "GET", conns: 50, depth: 1, keys: "random", value: 64}.String(), scenario{command: "SET", conns: 50, depth: 1, keys: "random", value: 64}.String()
+	measured := func(name string) result {
+		return result{name, []string{ours, oracle}, map[string]figures{ours: {cpu: 1, rate: 2}, oracle: {cpu: 2, rate: 1}}}
+	}
+	weighed := result{"strings, overwritten", []string{ours, oracle}, map[string]figures{ours: {size: 90}, oracle: {size: 100}}}
+	require.NoError(t, first.add(weighed))
+	require.NoError(t, first.add(measured(sets)))
+
+	second := &report{Commit: "abc", Settings: "s", dir: dir}
+	require.NoError(t, second.resume())
+	require.True(t, second.has(sets))
+	require.False(t, second.has(gets))
+	require.NoError(t, second.add(measured(gets)))
+	var names []string
+	for _, r := range second.Results {
+		names = append(names, r.Name)
+	}
+	require.Equal(t, []string{gets, sets, weighed.Name}, names)
+	for name, want := range map[string]string{
+		"compare.md":   "| strings, overwritten | ferricd | 90.00 (0.90) |",
+		"compare.json": `"Name": "GET c50 P1 random 64B"`,
+		"compare.svg":  ">GET c50 P1<",
+	} {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		require.NoError(t, err)
+		require.Contains(t, string(text), want)
+	}
+	require.ErrorContains(t, (&report{Commit: "def", Settings: "s", dir: dir}).resume(), "commit abc")
+	require.ErrorContains(t, (&report{Commit: "abc", Settings: "r", dir: dir}).resume(), "commit abc")
 }
 
 // TestEveryScenarioWorks sends each kind of call once, after what it stands on.
 func TestEveryScenarioWorks(t *testing.T) {
 	s := &server{name: "ferricd", addr: testserver.Start(t).Addr()}
 	names := map[string]bool{}
-	kinds := map[string]bool{}
-	for _, sc := range scenarios() {
+	done := map[string]bool{}
+	for _, sc := range scenarios(true) {
 		require.False(t, names[sc.String()], "two are called %s", sc)
 		names[sc.String()] = true
-		if kind := sc.command + sc.keys; !kinds[kind] && sc.command != "GET+SET" {
-			kinds[kind] = true
+		if call := sc.command + sc.keys; !done[call] && sc.command != "GET+SET" {
+			done[call] = true
 			s.load(t, func(p *Pipeline) {
 				sc.fill(p, 50)
 				for range 20 {
@@ -76,23 +124,34 @@ func TestEveryScenarioWorks(t *testing.T) {
 			})
 		}
 	}
+	// Every goal has what it speaks of without being asked for more.
+	usual := map[string]bool{}
+	for _, sc := range scenarios(false) {
+		require.True(t, names[sc.String()])
+		usual[sc.String()] = true
+	}
+	require.Less(t, len(usual), len(names))
+	for _, k := range kinds(20, false) {
+		usual[k.name] = true
+	}
 	for _, g := range goals {
-		if g.figure == size {
-			continue
-		}
 		found := false
-		for name := range names {
+		for name := range usual {
 			found = found || g.about.MatchString(name)
 		}
-		require.True(t, found, "no scenario for %s", g.text)
+		require.True(t, found, "nothing for %s", g.text)
 	}
-	for _, d := range Datasets {
-		s.load(t, func(p *Pipeline) {
-			p.Send("FLUSHALL")
-			d.Fill(p, 20)
-		})
+	for _, k := range kinds(20, true) {
+		s.load(t, func(p *Pipeline) { p.Send("FLUSHALL") })
+		k.load(t, s)()
 	}
-	s.load(t, func(p *Pipeline) { Overwrite(p, 10, 100) })
+}
+
+// TestHotMSETSetsTenKeys: ten times one key would be another command.
+func TestHotMSETSetsTenKeys(t *testing.T) {
+	argv := newDraw(scenario{command: "MSET", keys: "hot", value: 64}, 50).call("MSET")
+	require.Len(t, argv, 21)
+	require.Equal(t, keyName(9), argv[19])
 }
 
 func TestErrorsAreNotMeasured(t *testing.T) {
@@ -153,26 +212,53 @@ func TestPinned(t *testing.T) {
 
 func TestGoalsAreJudgedByTheWorst(t *testing.T) {
 	of := func(name string, ferricd, ops float64) result {
-		return result{name, map[string]figures{
-			"ferricd": {cpu: ferricd, rate: ops, p999: 10},
-			oracle:    {cpu: 2, rate: 100, p999: 10},
+		return result{name, []string{ours, oracle}, map[string]figures{
+			ours:   {cpu: ferricd, rate: ops, p999: 10, clientCPU: 0.9, others: 0.25},
+			oracle: {cpu: 2, rate: 100, p999: 10, clientCPU: 0.9},
 		}}
 	}
-	results := []result{of("GET c50 P16 random 64B", 0, 250), of("GET c50 P16 random 64B", 0.8, 250), of("SET c50 P16 random 64B", 1.0, 219), of("INCR c50 P16 random 64B", 1.4, 100)}
+	results := []result{of("GET c50 P16 random 64B", 0, 250), of("GET c50 P16 random 64B", 0.8, 250), of("SET c50 P16 random 64B", 1.0, 219), of("INCR c50 P16 random 64B", 1.408, 100)}
+	logs := of("SET c50 P1 random 64B logged", 1, 100)
+	logs.Of[logged(ours, "everysec")] = figures{rate: 74}
+	logs.Of[logged(oracle, "everysec")] = figures{rate: 37}
+	results = append(results, logs)
+	require.InDelta(t, 2, logs.ratio(logged(ours, "everysec"), rate), 1e-9, "the same with the same settings")
 	var out, svg bytes.Buffer
 	printGoals(&out, results)
+	printLimits(&out, results)
 	for _, line := range []string{
-		"| CPU per GET, SET, random keys, 16 in flight | ≤ 0.45 | 0.50 | SET c50 P16 random 64B | no |",
-		"| CPU per INCR, random keys, 16 in flight | ≤ 0.70 | 0.70 | INCR c50 P16 random 64B | yes |",
-		"| throughput, one core, GET and SET at 16 | ≥ 2.20 | 2.19 | SET c50 P16 random 64B | no |",
-		"| p99.9 at saturation on one core | ≤ 1.00 | 1.00 | GET c50 P16 random 64B | yes |",
+		"| CPU per GET, SET, random keys, 16 in flight | ≤ 0.45 | 0.50 | SET c50 P16 random 64B | missed |",
+		"| CPU per INCR, random keys, 16 in flight | ≤ 0.70 | 0.70 | INCR c50 P16 random 64B | met |",
+		"| throughput, one core, GET and SET at 16 | ≥ 2.20 | 2.19 | SET c50 P16 random 64B | missed |",
+		"| p99.9 at saturation on one core | ≤ 1.00 | 1.00 | GET c50 P16 random 64B | met |",
+		"| throughput with everysec, by that without a log | ≥ 0.75 | 0.74 | SET c50 P1 random 64B logged | missed |",
 		"| RSS per idle connection | ≤ 0.15 | – | not measured | – |",
+		"2 of 5 goals that were measured are met.",
+		"in 2 of 5 loads, whose throughput is therefore as much its own as theirs: GET c50 P16 random 64B, GET c50 P16 random 64B.",
+		"0.25 cores busy",
 	} {
 		require.Contains(t, out.String(), line)
 	}
 	results = append(results, of("MSET c50 P16 random 64B", 1, 1)) // of which no goal speaks
-	require.NoError(t, drawChart(&svg, cpu, charted(results), []string{"ferricd", oracle}))
-	require.Equal(t, 6, strings.Count(svg.String(), `font-size="9"`)-2)
+	require.NoError(t, drawChart(&svg, results))
+	decoder := xml.NewDecoder(&svg)
+	shown := map[string]int{}
+	for {
+		token, err := decoder.Token()
+		if err == io.EOF {
+			break
+		}
+		require.NoError(t, err, "browsers refuse what is not well formed")
+		if e, ok := token.(xml.StartElement); ok {
+			for _, a := range e.Attr {
+				if a.Name.Local == "class" {
+					shown[a.Value]++
+				}
+			}
+		}
+	}
+	require.Equal(t, 1+4+3+4, shown["goal"], "the legend's, processor time, throughput, p99.9")
+	require.Equal(t, 1+3+3+4, shown["b0"], "the one without processor time has no bar")
 }
 
 func TestQuantiles(t *testing.T) {
