@@ -18,6 +18,7 @@ import (
 type Pinned struct {
 	files   []FileInfo
 	open    map[string]vfs.File
+	base    uint64 // the position of the snapshot
 	lsn     uint64
 	epoch   uint64
 	cluster string
@@ -70,6 +71,12 @@ func (k *Keeper) Pin() (*Pinned, error) {
 		}
 	}
 	p, err := k.openPinned(l)
+	for err == nil && p.lsn < p.base { // the snapshot was faster than the log's writer
+		p.Release()
+		if err = l.Sync(); err == nil {
+			p, err = k.openPinned(l)
+		}
+	}
 	if err == nil {
 		err = k.hashPinned(l, p)
 	}
@@ -89,6 +96,7 @@ func (k *Keeper) openPinned(l *aof.Log) (*Pinned, error) {
 	if err != nil {
 		return p, err
 	}
+	p.base = from.info.LSN
 	if from.info.Name != "" {
 		name := filepath.Base(from.info.Name)
 		if err := p.add(k.o.FS, k.o.Dir, FileInfo{Name: name, Size: from.info.Bytes, Sealed: true}); err != nil {

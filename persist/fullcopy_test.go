@@ -303,6 +303,26 @@ func TestAPinnedCopyOutlivesItsFiles(t *testing.T) {
 	require.ErrorIs(t, err, aof.ErrGone)
 }
 
+// TestACopyWaitsForTheLog: a snapshot may be durable before the log is written up to it,
+// and a copy of both would end before its snapshot.
+func TestACopyWaitsForTheLog(t *testing.T) {
+	f := vfs.NewFaulty(vfs.NewMem())
+	a, b := newNode(t, f), newNode(t, vfs.NewMem())
+	_, err := a.k.Lead(5)
+	require.NoError(t, err)
+	a.sync()
+	writing, release := f.Block(vfs.OpWrite, "log-*")
+	defer release()
+	a.run("SET k v")
+	<-writing
+	require.NoError(t, a.k.Save())
+	// It is closed once when it was looked for, and then by who has pinned it.
+	f.Add(vfs.Rule{Ops: vfs.OpClose, Name: "snapshot-*", Skip: 1, Times: 1, Before: func(vfs.Call) { release() }})
+	b.follow(a)
+	require.NoError(t, b.copyFrom(a, 1000, 1<<30))
+	same(t, a, b)
+}
+
 // TestSealedSegmentsAreHashedOnce counts what is read.
 func TestSealedSegmentsAreHashedOnce(t *testing.T) {
 	f := vfs.NewFaulty(vfs.NewMem())
