@@ -131,7 +131,6 @@ type teller struct {
 
 func tell(t *testing.T, s *server.Server) *teller {
 	nc := testserver.Dial(t, s)
-	require.NoError(t, nc.SetDeadline(time.Now().Add(time.Minute)))
 	return &teller{t, nc, bufio.NewReader(nc)}
 }
 
@@ -143,6 +142,7 @@ func (c *teller) say(command string) string {
 }
 
 func (c *teller) reply() string {
+	require.NoError(c.t, c.SetDeadline(time.Now().Add(time.Minute)))
 	line, err := c.r.ReadString('\n')
 	if err != nil {
 		return err.Error()

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -37,10 +38,12 @@ func said(t testing.TB, c wireClient, line string) string {
 	return v.String()
 }
 
+// closed waits until the server closes the connection, with nothing before that.
 func closed(t testing.TB, c wireClient) {
 	t.Helper()
 	_, err := c.Receive(true)
 	require.Error(t, err)
+	require.NotErrorIs(t, err, os.ErrDeadlineExceeded, "it is not closed")
 }
 
 const (
@@ -327,6 +330,7 @@ func TestClientsAreDropped(t *testing.T) {
 			for err == nil { // MONITOR has shown it what the others did
 				_, err = c.Receive(true)
 			}
+			require.NotErrorIs(t, err, os.ErrDeadlineExceeded, "it is not closed")
 		}
 		v, err := blocked.Receive(false)
 		require.NoError(t, err)
