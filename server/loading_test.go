@@ -35,7 +35,7 @@ func TestLoading(t *testing.T) {
 					<-goOn
 				}
 			}})
-			addr := freeAddr(t)
+			addr := "127.0.0.1:" + transcript.FreePort(t)
 			c := config.New()
 			require.NoError(t, c.Load([]string{"--dir", dir, "--save", "3600 1", "--enable-debug-command", "yes"}, nil))
 			stop, opened := make(chan struct{}), make(chan error)
@@ -67,13 +67,6 @@ func TestLoading(t *testing.T) {
 	}
 }
 
-func freeAddr(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().String()
-}
-
 func answer(t *testing.T, c *transcript.Client, command string) string {
 	t.Helper()
 	v, err := c.Do(strings.Fields(command)...)
@@ -89,7 +82,7 @@ func TestAppendfsyncIsSetWhileLoading(t *testing.T) {
 	end()
 	disk := vfs.NewFaulty(vfs.OS)
 	reached, goOn := disk.Block(vfs.OpRead, "log-*")
-	addr := freeAddr(t)
+	addr := "127.0.0.1:" + transcript.FreePort(t)
 	c := config.New()
 	require.NoError(t, c.Load([]string{"--dir", dir}, nil))
 	opened := make(chan *Server)

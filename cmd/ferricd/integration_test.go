@@ -18,6 +18,8 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/rueidis"
 	"github.com/stretchr/testify/require"
+
+	"github.com/ferricd/ferricd/internal/transcript"
 )
 
 // The tests of this package drive the built binary as its users do: with
@@ -59,17 +61,10 @@ func (l *lines) String() string {
 	return l.text.String()
 }
 
-func freePort(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
-}
-
 // start runs the binary until the test ends and waits until it is ready.
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
-	p := &process{port: freePort(t), out: &lines{seen: make(chan struct{}, 1024)}, done: make(chan error, 1)}
+	p := &process{port: transcript.FreePort(t), out: &lines{seen: make(chan struct{}, 1024)}, done: make(chan error, 1)}
 	p.cmd = exec.Command(binary, append([]string{"--port", p.port, "--dir", t.TempDir()}, args...)...)
 	stdout, err := p.cmd.StdoutPipe()
 	require.NoError(t, err)

@@ -2,12 +2,14 @@ package transcript
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -42,12 +44,8 @@ func StartSentinel(t testing.TB, name, primary string) string {
 	if err != nil {
 		t.Skip("redis-server is not installed")
 	}
-	addr, err := freePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	_, port, _ := net.SplitHostPort(addr)
+	port := FreePort(t)
+	addr, dir := "127.0.0.1:"+port, t.TempDir()
 	host, at, _ := net.SplitHostPort(primary)
 	file := filepath.Join(dir, "sentinel.conf")
 	text := fmt.Sprintf("port %s\nbind 127.0.0.1\ndir %s\nsentinel monitor %s %s %s 1\n", port, dir, name, host, at)
@@ -77,11 +75,8 @@ func start(t testing.TB, binary string, args []string) string {
 	dir := t.TempDir()
 	var last error
 	for range 5 { // somebody else may take the port before the server does
-		addr, err := freePort()
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, port, _ := net.SplitHostPort(addr)
+		port := FreePort(t)
+		addr := "127.0.0.1:" + port
 		all := append([]string{path, "--port", port, "--bind", "127.0.0.1", "--dir", dir,
 			"--save", "", "--appendonly", "no", "--enable-debug-command", "yes"}, args...)
 		if last = launch(t, filepath.Join(dir, "log"), addr, dir, all); last == nil {
@@ -92,13 +87,25 @@ func start(t testing.TB, binary string, args []string) string {
 	return ""
 }
 
-func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+var given sync.Map // ports that FreePort has returned
+
+// FreePort finds a port of the loopback interface where nobody listens, and which no other
+// call in this process gets. It is below those that systems give to outgoing connections:
+// one of these could take it before the server does that it is meant for.
+func FreePort(t testing.TB) string {
+	t.Helper()
+	for range 1000 {
+		port := strconv.Itoa(10_000 + rand.IntN(22_000))
+		if _, taken := given.LoadOrStore(port, true); taken {
+			continue
+		}
+		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			_ = l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	t.Fatal("no port is free")
+	return ""
 }
 
 // launch starts the server and waits until it answers.
