@@ -25,7 +25,7 @@ ERRCHECK    := github.com/kisielk/errcheck@v1.30.0
 INEFFASSIGN := github.com/gordonklaus/ineffassign@v0.2.0
 MISSPELL    := github.com/golangci/misspell/cmd/misspell@v0.8.0
 
-.PHONY: help build run test test-loop race invariants lint bench compare memory restart tail oracle differ etcd-test docs fuzz cross docker docker-test failover failover-bench docker-cluster-test
+.PHONY: help build run test test-goroutine race invariants lint bench compare memory restart tail oracle differ etcd-test docs fuzz cross docker docker-test failover failover-bench docker-cluster-test
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -39,8 +39,8 @@ run: ## start a server on 127.0.0.1:6379; ARGS="--port 7000" for options
 test: ## run all tests
 	$(GO) test ./...
 
-test-loop: ## run the tests of what talks to clients on event loops
-	FERRICD_TRANSPORT=loop $(GO) test -short ./resp ./router ./server ./command
+test-goroutine: ## run the tests of what talks to clients with a goroutine for each, as everywhere but on Linux
+	FERRICD_TRANSPORT=goroutine $(GO) test -short ./resp ./router ./server ./command
 
 race: ## run all tests under the race detector
 	$(GO) test -race -timeout 15m ./...

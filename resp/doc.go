@@ -9,12 +9,12 @@
 // parked; the watch's, which reads while it is parked; and, for the whole server,
 // the ticker for idle clients.
 //
-// There are two transports, and no handler knows which one serves it. With
-// TransportGoroutine that goroutine is the connection's for life. With
-// TransportLoop, on Linux and for plain TCP, a few loops wait for all clients over
-// epoll: the loop's driver is the goroutine of one connection after the other. It
-// reads and parses for all that are ready, then runs them, so an idle connection
-// has neither goroutine nor stack. What must wait takes the driver with it:
+// There are two transports, and no handler knows which one serves it. On Linux and
+// for plain TCP a few loops wait for all clients over epoll: a loop's driver is the
+// goroutine of one connection after the other. It reads and parses for all that are
+// ready, lets the handler touch what they ask for, then runs them, so an idle
+// connection has neither goroutine nor stack. TLS, Unix sockets and other systems,
+// and everything with TransportGoroutine, have a goroutine for each connection's life. What must wait takes the driver with it:
 // BeforePark, StepAside, and a flush that the socket does not take hand the loop to
 // another goroutine and go on as on the other transport. When the connection next
 // waits for its client the loop has it back. What must hold:

@@ -50,7 +50,7 @@ type loops struct {
 // startLoops makes one loop per processor. Without them every connection has its
 // goroutine.
 func (s *Server) startLoops() {
-	if !loopsWork || !s.transport.loops() {
+	if !s.transport.loops() {
 		return
 	}
 	s.loops.quit = make(chan struct{})
@@ -181,6 +181,9 @@ func (l *loop) collect() {
 	}
 	for i := range l.poll.n {
 		l.event(l.poll.event(i))
+	}
+	if t := l.srv.toucher; t != nil && len(l.round) > 1 {
+		t.Touch(l.round)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -44,7 +45,7 @@ func TestWhichTransport(t *testing.T) {
 		c := dial(t, ln.Addr().String())
 		c.send("PING\r\n")
 		c.expect("+PONG\r\n")
-		require.Equal(t, loopsWork && transport.loops(), onlyConn(t, s).loop != nil, name)
+		require.Equal(t, loopsWork && name != "goroutine", onlyConn(t, s).loop != nil, name)
 	}
 }
 
@@ -259,4 +260,64 @@ func TestSockTable(t *testing.T) {
 	require.False(t, table.put(len(table.chunks)*1024, c))
 	table.remove(5)
 	require.Nil(t, table.get(5, 7))
+}
+
+// A foreseer is a demo that notes what it was told of before it ran.
+type foreseer struct {
+	*demo
+	mu    sync.Mutex
+	told  map[*Conn]string
+	turns int // in which it was told of more than one
+	wrong []string
+}
+
+func (f *foreseer) Touch(ready []*Conn) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.turns++
+	for _, c := range ready {
+		f.told[c] = string(c.Next().Args(0)[1])
+	}
+}
+
+func (f *foreseer) Serve(c *Conn, b *Batch) {
+	f.mu.Lock()
+	if word, ok := f.told[c]; ok && word != string(b.Args(0)[1]) {
+		f.wrong = append(f.wrong, word)
+	}
+	delete(f.told, c)
+	f.mu.Unlock()
+	f.demo.Serve(c, b)
+}
+
+// The handler is told of all that are ready together, before the first of them runs.
+func TestReadyAreTouched(t *testing.T) {
+	f := &foreseer{demo: newDemo(), told: map[*Conn]string{}}
+	_, addr := startLoops(t, f, nil)
+	busy, others := crowd(t, addr), crowd(t, addr)
+	eventually(t, "clients come while a loop is busy", func() bool {
+		for _, c := range busy[:runtime.GOMAXPROCS(0)] {
+			c.send("WAIT x\r\n") // without stepping aside
+		}
+		for range runtime.GOMAXPROCS(0) {
+			<-f.parked
+		}
+		for i, c := range others {
+			c.send(fmt.Sprintf("ECHO %d\r\n", i))
+		}
+		for range runtime.GOMAXPROCS(0) {
+			f.release <- struct{}{}
+		}
+		for _, c := range busy[:runtime.GOMAXPROCS(0)] {
+			c.expect("+OK\r\n")
+		}
+		for i, c := range others {
+			c.expect(fmt.Sprintf("$%d\r\n%d\r\n", len(strconv.Itoa(i)), i))
+		}
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		require.Empty(t, f.wrong)
+		require.Empty(t, f.told, "told of and not run")
+		return f.turns > 0
+	})
 }

@@ -19,3 +19,15 @@ type Handler interface {
 	// nothing can be sent or received any more.
 	Closed(c *Conn)
 }
+
+// A Toucher is a Handler that wants to know what it will be given next. A loop tells
+// it before a turn in which several connections are run, so that it can load what
+// their commands will look at, and the cache misses overlap. It is no promise: what
+// runs first may change what is to run. Touch changes nothing, holds nothing and
+// waits for nothing, and loops call it at the same time.
+type Toucher interface {
+	Touch(ready []*Conn)
+}
+
+// Next is what Serve is going to be called with. It is for Touch only.
+func (c *Conn) Next() *Batch { return c.batch }

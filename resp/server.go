@@ -30,7 +30,7 @@ type Transport int
 
 // The transports.
 const (
-	TransportAuto      Transport = iota // what is best here
+	TransportAuto      Transport = iota // event loops, where there is a poller for them
 	TransportLoop                       // event loops, one per processor
 	TransportGoroutine                  // a goroutine per connection
 )
@@ -38,14 +38,12 @@ const (
 // Transports are all by their names.
 var Transports = map[string]Transport{"auto": TransportAuto, "loop": TransportLoop, "goroutine": TransportGoroutine}
 
-// autoIsLoop: what auto stands for where loops work.
-const autoIsLoop = false
-
-func (t Transport) loops() bool { return t == TransportLoop || t == TransportAuto && autoIsLoop }
+func (t Transport) loops() bool { return loopsWork && t != TransportGoroutine }
 
 // A Server accepts connections and serves them.
 type Server struct {
 	handler  Handler
+	toucher  Toucher // handler, if it is one
 	limits   *Limits
 	log      *slog.Logger
 	began    time.Time
@@ -81,6 +79,7 @@ func NewServer(h Handler, o Options) *Server {
 		handler: h, limits: o.Limits, log: o.Log, began: time.Now(), transport: o.Transport,
 		listeners: make(map[*Listener]struct{}), conns: make(map[uint64]*Conn), stop: make(chan struct{}),
 	}
+	s.toucher, _ = h.(Toucher)
 	if s.limits == nil {
 		s.limits = NewLimits()
 	}

@@ -121,6 +121,29 @@ func (s *session) touch(b *resp.Batch) {
 	s.r.ks.Touch(db, s.hashes)
 }
 
+// Touch does so for connections with one command each, before the first is run; a
+// longer batch touches its own.
+func (r *Router) Touch(ready []*resp.Conn) {
+	var room [64]uint64
+	hashes, db := room[:0], 0
+	for _, c := range ready {
+		b := c.Next()
+		if b.Len() != 1 {
+			continue
+		}
+		args := b.Args(0)
+		if len(args) < 2 {
+			continue
+		}
+		if of := c.Data.(*session).client.DB(); of != db || len(hashes) == len(room) {
+			r.ks.Touch(db, hashes)
+			hashes, db = room[:0], of
+		}
+		hashes = append(hashes, r.ks.Hash(db, args[1]))
+	}
+	r.ks.Touch(db, hashes)
+}
+
 // serve runs one command from the wire.
 func (s *session) serve(args [][]byte) {
 	s.mark = s.ctx.Reply.Len()
