@@ -94,7 +94,8 @@ func New(o Options) *Node {
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.hub = replica.NewHub(replica.HubOptions{
 		Me: n.self, Cluster: o.Keeper.Cluster, Secrets: n.secrets, TLS: o.Server, Log: o.Log,
-		Proxy: o.Proxied, OnJoin: n.joined, OnAck: n.acked, OnGone: n.gone, BeforeFullCopy: n.beforeCopy, OnStale: n.superseded,
+		CopyRate: func() int64 { return o.Config.Int(config.ReplicationCopyRate) },
+		Proxy:    o.Proxied, OnJoin: n.joined, OnAck: n.acked, OnGone: n.gone, BeforeFullCopy: n.beforeCopy, OnStale: n.superseded,
 	})
 	return n
 }

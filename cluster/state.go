@@ -81,6 +81,10 @@ func (n *Node) leads(r *command.Replication, view election.View, t *term) {
 	}
 }
 
+// SessionsEnded counts, by their cause, the followers' sessions that have ended since
+// this process began.
+func (n *Node) SessionsEnded() map[string]uint64 { return n.hub.Ended() }
+
 // followerState is a state as Redis names it.
 func followerState(s replica.State) string {
 	switch s {

@@ -133,13 +133,14 @@ func TestSecretsOfNodesAreNotShown(t *testing.T) {
 
 // What may change while the server runs, and what may not.
 func TestNodesParametersAtRunTime(t *testing.T) {
-	c := New()
-	for name, value := range map[string]string{"ack-policy": "async", "min-insync-replicas": "2", "follower-mode": "readonly"} {
+	c, settable := New(), map[string]bool{}
+	for name, value := range map[string]string{"ack-policy": "async", "min-insync-replicas": "2", "follower-mode": "readonly", "replication-copy-rate": "32mb"} {
 		require.NoError(t, c.Set(true, name, value))
+		settable[name] = true
 	}
+	require.Equal(t, int64(32<<20), c.Int(ReplicationCopyRate))
 	for _, p := range table {
-		settable := p.name == "ack-policy" || p.name == "min-insync-replicas" || p.name == "follower-mode"
-		if p.section == string(nodes) && !settable {
+		if p.section == string(nodes) && !settable[p.name] {
 			require.True(t, p.has(immutable), p.name)
 		}
 	}

@@ -3,7 +3,6 @@ package election
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 )
@@ -164,14 +163,4 @@ func (a *Admin) follow(ctx context.Context, after int64, woken bell) (err error)
 		}
 	}()
 	return a.d.watch(ctx, after, woken.ring)
-}
-
-// Members returns the names of the in-sync set.
-func (v View) Members() []string {
-	var names []string
-	for _, m := range v.InSync {
-		names = append(names, m.Name)
-	}
-	slices.Sort(names)
-	return names
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -61,8 +62,10 @@ type Staging struct {
 	over  bool
 	files map[string]*staged
 	order []string
-	open  vfs.File // of the file that is being written
-	name  string   // its name
+	open  vfs.File  // of the file that is being written
+	name  string    // its name
+	hash  hash.Hash // of all its bytes so far; nil if it was not written from its beginning
+	dirty int       // bytes of it that were not made durable
 }
 
 // A staged file is one of the copy.
@@ -108,7 +111,7 @@ func (t *Staging) Close() {
 func (t *Staging) closeFile() {
 	if t.open != nil {
 		_ = t.open.Close() // Done syncs
-		t.open, t.name = nil, ""
+		t.open, t.name, t.hash, t.dirty = nil, "", nil, 0
 	}
 }
 
@@ -311,6 +314,10 @@ func hashReader(r io.ReaderAt, size int64, goOn func() error) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
+// stageSync is how much is written before it is made durable: an fsync of the log that
+// this disk has, too, would otherwise wait behind all of a copy. Who sends waits.
+const stageSync = 8 << 20
+
 // Write puts a piece of a file where its bytes so far end.
 func (t *Staging) Write(name string, offset int64, p []byte) error {
 	t.mu.Lock()
@@ -327,6 +334,13 @@ func (t *Staging) Write(name string, offset int64, p []byte) error {
 	}
 	n, err := t.open.Write(p)
 	f.have += int64(n)
+	if t.hash != nil {
+		t.hash.Write(p[:n])
+	}
+	if t.dirty += n; err == nil && t.dirty >= stageSync {
+		t.dirty = 0
+		err = t.open.Sync()
+	}
 	return err
 }
 
@@ -349,18 +363,19 @@ func (t *Staging) openFile(f *staged) (err error) {
 	flags := os.O_WRONLY | os.O_CREATE | os.O_APPEND
 	if f.have == 0 {
 		flags |= os.O_TRUNC
+		t.hash = sha256.New()
 	}
 	t.open, err = t.k.o.FS.OpenFile(t.k.path(stagePrefix+f.Name), flags, vfs.FilePerm)
 	if err != nil {
-		t.open = nil
+		t.open, t.hash = nil, nil
 		return err
 	}
 	t.name = f.Name
 	return nil
 }
 
-// Done says that all of a file is written. It is made durable and read once more; the
-// error is ErrHash if it is not what was announced.
+// Done says that all of a file is written. It is made durable; the error is ErrHash if
+// it is not what was announced. Install reads it once more.
 func (t *Staging) Done(name string) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -377,12 +392,18 @@ func (t *Staging) Done(name string) error {
 		return err
 	}
 	err = t.open.Sync()
+	sum := t.hash
 	t.closeFile()
 	if err != nil {
 		return err
 	}
 	path := t.k.path(stagePrefix + name)
-	if f.done, err = t.same(path, f); err != nil || f.done {
+	if sum != nil {
+		f.done = hex.EncodeToString(sum.Sum(nil)) == f.SHA256
+	} else {
+		f.done, err = t.same(path, f)
+	}
+	if err != nil || f.done {
 		return err
 	}
 	f.have = 0

@@ -40,7 +40,6 @@ type Progress struct {
 	Epoch               uint64
 	Cluster             string    // the leader's
 	End, Commit         uint64    // by the last heartbeat
-	LeaderTime          time.Time // by the leader's clock, then
 	Heard               time.Time // the last heartbeat, by our clock
 	CopyDone, CopyTotal int64
 }
@@ -219,7 +218,7 @@ func (s *link) heard(m message) {
 	switch m := m.(type) {
 	case *heartbeat:
 		s.tell(func(st *Progress) {
-			st.End, st.Commit, st.LeaderTime, st.Heard = m.end, m.commit, time.UnixMilli(m.now), time.Now()
+			st.End, st.Commit, st.Heard = m.end, m.commit, time.Now()
 		})
 	case *drop:
 		if s.o.OnDrop != nil {

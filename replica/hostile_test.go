@@ -297,7 +297,7 @@ func TestHostileFollower(t *testing.T) {
 			if c.cause == "silent" {
 				h, addr = hasty, soonOver
 			}
-			before := h.Evictions()[c.cause]
+			before := h.Ended()[c.cause]
 			d := Dial{Secrets: secrets}
 			w, _, err := d.connect(context.Background(), addr, d.hello(PurposeStream, Identity{Name: "b", ID: c.name}, 0, nil))
 			require.NoError(t, err)
@@ -306,8 +306,8 @@ func TestHostileFollower(t *testing.T) {
 			c.script(w)
 			_, err = io.Copy(io.Discard, w.c)
 			require.NotErrorIs(t, silence(err), ErrSilent, "the hub does not close")
-			require.Eventually(t, func() bool { return h.Evictions()[c.cause] == before+1 }, patience, time.Millisecond,
-				"%v", h.Evictions())
+			require.Eventually(t, func() bool { return h.Ended()[c.cause] == before+1 }, patience, time.Millisecond,
+				"%v", h.Ended())
 		})
 	}
 	b := holds(t, "b")

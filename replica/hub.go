@@ -30,6 +30,9 @@ type HubOptions struct {
 	// Heartbeat is how often the follower hears of the leader; 500 ms if 0.
 	Heartbeat time.Duration
 	Limits    Limits
+	// CopyRate is how many bytes a second full copies may take, all together; 0 or no
+	// function: no bound. It is asked again and again.
+	CopyRate func() int64
 
 	// What happens to followers, told by the goroutine of each. They must not wait
 	// for anything, and not call Resign or Close. A follower has joined when it is
@@ -73,6 +76,9 @@ func (o *HubOptions) defaults() {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.CopyRate == nil {
+		o.CopyRate = func() int64 { return 0 }
+	}
 	if o.Cluster == nil {
 		o.Cluster = func() string { return "" }
 	}
@@ -83,6 +89,7 @@ func (o *HubOptions) defaults() {
 // proxied clients at any time.
 type Hub struct {
 	o      HubOptions
+	copies copyRate
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	wg     sync.WaitGroup
@@ -97,8 +104,8 @@ type Hub struct {
 		leader string
 		epoch  uint64
 	}
-	evictions map[string]uint64
-	closed    bool
+	ended  map[string]uint64
+	closed bool
 }
 
 // A leadership is the time between Lead and Resign.
@@ -115,7 +122,7 @@ func NewHub(o HubOptions) *Hub {
 	o.defaults()
 	h := &Hub{
 		o: o, peers: map[string]*Peer{}, conns: map[net.Conn]struct{}{},
-		listeners: map[net.Listener]struct{}{}, evictions: map[string]uint64{},
+		listeners: map[net.Listener]struct{}{}, ended: map[string]uint64{},
 	}
 	h.ctx, h.cancel = context.WithCancelCause(context.Background())
 	return h
@@ -222,12 +229,12 @@ func (h *Hub) Needs() (lsn uint64, ok bool) {
 	return lsn, ok
 }
 
-// Evictions counts the sessions that have ended, by Cause.
-func (h *Hub) Evictions() map[string]uint64 {
+// Ended counts the sessions that have ended, by Cause.
+func (h *Hub) Ended() map[string]uint64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	counts := make(map[string]uint64, len(h.evictions))
-	for cause, n := range h.evictions {
+	counts := make(map[string]uint64, len(h.ended))
+	for cause, n := range h.ended {
 		counts[cause] = n
 	}
 	return counts

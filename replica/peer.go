@@ -34,13 +34,10 @@ type PeerState struct {
 	Name, ID, Incarnation string
 	Addr                  string // it connects from
 	State                 State
-	Since                 time.Time // connected
 	// Positions in the log; 0 before the stream.
 	Sent, Received, Applied, Durable uint64
 	LastAck                          time.Time // by this node's clock; zero: none yet
-	FollowerTime                     time.Time // what its clock showed then
 	CopyDone, CopyTotal              int64     // bytes of the full copy
-	BytesSent                        uint64    // over the connection, all told
 }
 
 // nowhere is the position of who needs nothing.
@@ -48,12 +45,10 @@ const nowhere = math.MaxUint64
 
 // A Peer is a follower that is connected.
 type Peer struct {
-	id    Identity
-	addr  string
-	since time.Time
-	w     *wire
-	stop  context.CancelCauseFunc
-	done  chan struct{} // closed when nothing of it is left
+	id   Identity
+	addr string
+	stop context.CancelCauseFunc
+	done chan struct{} // closed when nothing of it is left
 
 	state               atomic.Int32
 	sent                atomic.Uint64
@@ -81,20 +76,12 @@ func (p *Peer) State() PeerState {
 	p.mu.Unlock()
 	return PeerState{
 		Name: p.id.Name, ID: p.id.ID, Incarnation: p.id.Incarnation, Addr: p.addr,
-		State: State(p.state.Load()), Since: p.since,
-		Sent: p.sent.Load(), Received: last.Received, Applied: last.Applied, Durable: last.Durable,
-		LastAck: at, FollowerTime: last.Time,
-		CopyDone: p.copyDone.Load(), CopyTotal: p.copyTotal.Load(), BytesSent: p.w.sent.Load(),
+		State: State(p.state.Load()),
+		Sent:  p.sent.Load(), Received: last.Received, Applied: last.Applied, Durable: last.Durable,
+		LastAck:  at,
+		CopyDone: p.copyDone.Load(), CopyTotal: p.copyTotal.Load(),
 	}
 }
-
-// Drop ends the follower's session; it may connect anew. The cause, a word or two,
-// is what Evictions counts it under. It does not wait.
-func (p *Peer) Drop(cause string) { p.stop(&droppedError{cause}) }
-
-type droppedError struct{ cause string }
-
-func (e *droppedError) Error() string { return "the follower was dropped: " + e.cause }
 
 // note changes what is to be told and wakes the goroutine that tells it.
 func (p *Peer) note(change func()) {
@@ -122,7 +109,7 @@ func (p *Peer) news() (list []message) {
 }
 
 func (p *Peer) acked(m ack) Ack {
-	a := Ack{Epoch: m.epoch, Received: m.received, Applied: m.applied, Durable: m.durable, Time: time.UnixMilli(m.now)}
+	a := Ack{Epoch: m.epoch, Received: m.received, Applied: m.applied, Durable: m.durable}
 	p.mu.Lock()
 	p.last, p.lastAt = a, time.Now()
 	p.mu.Unlock()
@@ -131,10 +118,6 @@ func (p *Peer) acked(m ack) Ack {
 
 // Cause names in a word why a session ended, for counters and logs.
 func Cause(err error) string {
-	var dropped *droppedError
-	if errors.As(err, &dropped) {
-		return dropped.cause
-	}
 	for _, c := range []struct {
 		err  error
 		word string

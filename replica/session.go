@@ -45,7 +45,7 @@ func (h *Hub) session(w *wire, theirs *hello, lead *leadership, addr string) {
 	s.ctx, s.cancel = context.WithCancelCause(lead.ctx)
 	defer s.cancel(nil)
 	s.p = &Peer{
-		id: theirs.id, addr: addr, since: time.Now(), w: w, stop: s.cancel,
+		id: theirs.id, addr: addr, stop: s.cancel,
 		done: make(chan struct{}), wake: make(chan struct{}, 1),
 	}
 	s.p.needs.Store(nowhere)
@@ -58,7 +58,7 @@ func (h *Hub) session(w *wire, theirs *hello, lead *leadership, addr string) {
 	s.close(err)
 	h.o.Log.Info("a follower's session has ended", "follower", theirs.id.Name, "addr", addr, "cause", Cause(err), "error", err)
 	h.mu.Lock()
-	h.evictions[Cause(err)]++
+	h.ended[Cause(err)]++
 	h.mu.Unlock()
 	if s.joined && h.o.OnGone != nil {
 		h.o.OnGone(s.p, err)
@@ -386,11 +386,11 @@ func (s *session) sendFile(w Want, size int64, buf []byte) error {
 	defer f.Close()
 	for at := w.Offset; at < size; {
 		n := min(int64(len(buf)), size-at)
+		if err := s.h.copies.await(s.ctx, n, s.h.o.CopyRate); err != nil {
+			return err
+		}
 		if got, err := f.ReadAt(buf[:n], at); int64(got) < n {
 			return fmt.Errorf("%s cannot be read at %d: %w", w.Name, at+int64(got), cmp.Or(err, io.ErrUnexpectedEOF))
-		}
-		if err := context.Cause(s.ctx); err != nil {
-			return err
 		}
 		if err := s.w.send(&chunk{name: w.Name, offset: at, data: buf[:n]}); err != nil {
 			return err

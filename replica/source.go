@@ -3,7 +3,6 @@ package replica
 import (
 	"context"
 	"io"
-	"time"
 
 	"github.com/ferricd/ferricd/aof"
 )
@@ -111,5 +110,4 @@ type Want struct {
 type Ack struct {
 	Epoch                      uint64
 	Received, Applied, Durable uint64
-	Time                       time.Time // by the follower's clock
 }

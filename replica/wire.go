@@ -10,7 +10,6 @@ import (
 	"net"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -43,8 +42,6 @@ type wire struct {
 	mu     sync.Mutex
 	out    []byte
 	broken error
-
-	sent, received atomic.Uint64 // bytes
 }
 
 func newWire(c net.Conn) *wire { return &wire{c: c, r: c} }
@@ -100,7 +97,6 @@ func (w *wire) receive(takes kindSet) (message, error) {
 	if err != nil {
 		return nil, silence(err)
 	}
-	w.received.Add(uint64(headSize) + uint64(n))
 	if checksum(k, covered(k, payload)) != sum {
 		return nil, violation("the checksum of a %s does not fit", k)
 	}
@@ -181,7 +177,6 @@ func (w *wire) pieces(b []byte) error {
 			}
 		}
 		n, err := w.c.Write(b[:min(piece, len(b))])
-		w.sent.Add(uint64(n))
 		if err != nil {
 			return silence(err)
 		}

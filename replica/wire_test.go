@@ -104,7 +104,6 @@ func TestMessagesComeThrough(t *testing.T) {
 	}
 	_, err := in.receive(everyKind)
 	require.Equal(t, io.EOF, err)
-	require.Equal(t, out.sent.Load(), in.received.Load())
 	require.LessOrEqual(t, cap(in.in), growth, "what a huge message needed is let go")
 }
 

@@ -2,6 +2,8 @@ package server
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,6 +46,7 @@ func (s *Server) infoReplication(t *infoText) {
 	t.zero("repl_backlog_first_byte_offset", "repl_backlog_histlen")
 	if part.Clustered {
 		s.infoNodes(t, &part)
+		s.infoLinks(t)
 	}
 }
 
@@ -119,6 +122,26 @@ func (s *Server) infoNodes(t *infoText, part *command.Replication) {
 		t.field(fmt.Sprintf("ferricd_node%d", i), fmt.Sprintf("name=%s,ip=%s,port=%d,role=%s,offset=%d,insync=%d,online=%d",
 			n.Name, n.Host, n.Port, n.Role, n.Offset, flag(n.InSync), flag(n.Online)))
 	}
+}
+
+// infoLinks counts what the links to other nodes have been used for, and how they
+// have ended.
+func (s *Server) infoLinks(t *infoText) {
+	if s.node == nil {
+		return
+	}
+	ended := s.node.SessionsEnded()
+	var causes []string
+	for _, cause := range slices.Sorted(maps.Keys(ended)) {
+		causes = append(causes, fmt.Sprintf("%s=%d", cause, ended[cause]))
+	}
+	t.field("ferricd_sessions_ended", strings.Join(causes, ","))
+	p := s.proxy.Counters()
+	t.field("ferricd_proxy_links", p.Links)
+	t.field("ferricd_proxy_dialled", p.Dialled)
+	t.field("ferricd_proxy_forwarded", s.router.Counters().Forwarded.Load())
+	t.field("ferricd_proxy_failed", p.Failed)
+	t.field("ferricd_proxy_indoubt", p.Doubted)
 }
 
 // behind is how far at is from end, which was read a little earlier.

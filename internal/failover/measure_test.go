@@ -46,8 +46,9 @@ func TestMeasure(t *testing.T) {
 		row("in sync again after a minute away under load", "%v for %d MB of log", round(took), missed>>20)
 	})
 	t.Run("joining", func(t *testing.T) {
-		without, with := joining(t)
-		row("p99 of the leader's SETs while a follower copies everything", "%v, without it %v", round(with), round(without))
+		for _, j := range joinings(t, 5) {
+			row("p99 of the leader's SETs "+j.when, "%v (%v to %v), %.1f times that without", round(j.p99), round(j.least), round(j.most), j.ratio)
+		}
 	})
 	t.Run("throughput", func(t *testing.T) {
 		for _, s := range throughput(t, 3) {
@@ -137,46 +138,20 @@ func rejoin(t *testing.T, away time.Duration) (missed int64, took time.Duration)
 	return missed, took
 }
 
-// joining returns the leader's p99 alone and while a follower copies 200 MB.
-func joining(t *testing.T) (without, with time.Duration) {
-	c := newCluster(t)
-	leader := c.leader(t)
-	guest := c.others(leader)[0]
-	to, err := leader.dial(patience)
-	require.NoError(t, err)
-	big := strings.Repeat("x", 10_000)
-	for i := range 20_000 {
-		require.NoError(t, to.Send("SET", fmt.Sprint("big:", i), big))
-		if i%100 == 99 {
-			for range 100 {
-				_, err := to.Receive(false)
-				require.NoError(t, err)
-			}
-		}
-	}
-	to.Close()
-	guest.crash()
-	leader.must(t, "SET", "k", "v") // answered when it is waited for no more
-	h := hammer(t, leader, 10, "SET")
-	time.Sleep(5 * time.Second)
-	h.end()
-	without = h.p99()
-	guest.dir += ".new"
-	h = hammer(t, leader, 10, "SET")
-	guest.start(t)
-	c.whole(t)
-	h.end()
-	return without, h.p99()
-}
-
 // A hammering is clients that write as fast as they are answered.
 type hammering struct {
 	stop  chan struct{}
 	wg    sync.WaitGroup
 	mu    sync.Mutex
-	took  []time.Duration
+	took  []answered
 	began time.Time
 	ended time.Time
+}
+
+// An answered call, by when it was.
+type answered struct {
+	at   time.Time
+	took time.Duration
 }
 
 // hammer lets clients write; with "WAIT" they wait for a replica each time, as only
@@ -198,7 +173,7 @@ func hammer(t testing.TB, n *node, clients int, how string) *hammering {
 	return h
 }
 
-func (h *hammering) client(to *transcript.Client, id int, how string) (took []time.Duration) {
+func (h *hammering) client(to *transcript.Client, id int, how string) (took []answered) {
 	for i := 0; ; i++ {
 		select {
 		case <-h.stop:
@@ -217,7 +192,8 @@ func (h *hammering) client(to *transcript.Client, id int, how string) (took []ti
 				return took
 			}
 		}
-		took = append(took, time.Since(start))
+		now := time.Now()
+		took = append(took, answered{now, now.Sub(start)})
 	}
 }
 
@@ -231,12 +207,21 @@ func (h *hammering) end() {
 	h.wg.Wait()
 }
 
-func (h *hammering) p99() time.Duration {
-	if len(h.took) == 0 {
+func (h *hammering) p99() time.Duration { return h.p99Between(h.began, h.ended) }
+
+// p99Between is that of the calls that were answered in a time, or 0.
+func (h *hammering) p99Between(from, to time.Time) time.Duration {
+	var took []time.Duration
+	for _, a := range h.took {
+		if !a.at.Before(from) && a.at.Before(to) {
+			took = append(took, a.took)
+		}
+	}
+	if len(took) == 0 {
 		return 0
 	}
-	slices.Sort(h.took)
-	return h.took[len(h.took)*99/100]
+	slices.Sort(took)
+	return took[len(took)*99/100]
 }
 
 func (h *hammering) perSecond() float64 {

@@ -149,15 +149,19 @@ func (n *node) must(t testing.TB, argv ...string) transcript.Value {
 type info map[string]string
 
 func (n *node) info() info {
-	in := info{}
 	if !n.running() {
-		return in
+		return info{}
 	}
 	v, err := n.ask(500*time.Millisecond, "INFO", "replication")
 	if err != nil || v.IsError() {
-		return in
+		return info{}
 	}
-	for line := range strings.Lines(v.Str) {
+	return parseInfo(v.Str)
+}
+
+func parseInfo(text string) info {
+	in := info{}
+	for line := range strings.Lines(text) {
 		if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
 			in[name] = value
 		}
