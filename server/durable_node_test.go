@@ -44,7 +44,7 @@ func TestAWriteBesideAReadThatIsNotDurable(t *testing.T) {
 			s.Router().SetAuthority(func() bool { return true })
 			p := newPeer(t, s)
 			p.send(t, c.lines)
-	l.awaitCounts(t, 1, 0)
+			l.awaitCounts(t, 1, 0)
 			l.set(func() { l.durable, l.failed = c.durable, c.why })
 			p.expect(t, c.want)
 			_, err := p.r.ReadByte()
