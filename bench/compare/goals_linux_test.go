@@ -3,7 +3,6 @@ package compare
 import (
 	"fmt"
 	"io"
-	"math"
 	"regexp"
 	"slices"
 )
@@ -91,9 +90,7 @@ func (g goal) worst(results []result) (ratio float64, where string) {
 	return ratio, where
 }
 
-// met tells whether ratio reaches the goal as it is printed, with two digits.
 func (g goal) met(ratio float64) bool {
-	ratio = math.Round(ratio*100) / 100
 	if g.atLeast {
 		return ratio >= g.bound
 	}
@@ -138,7 +135,7 @@ func printGoals(w io.Writer, results []result) {
 		if g.met(ratio) {
 			met++
 		}
-		fmt.Fprintf(w, "| %s | %s %.2f | %.2f | %s | %s |\n", g.text, sign, g.bound, ratio, where, g.word(ratio))
+		fmt.Fprintf(w, "| %s | %s %.2f | %.3f | %s | %s |\n", g.text, sign, g.bound, ratio, where, g.word(ratio))
 	}
 	fmt.Fprintf(w, "\n%d of %d goals that were measured are met.\n", met, judged)
 }

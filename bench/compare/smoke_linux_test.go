@@ -217,7 +217,7 @@ func TestGoalsAreJudgedByTheWorst(t *testing.T) {
 			oracle: {cpu: 2, rate: 100, p999: 10, clientCPU: 0.9},
 		}}
 	}
-	results := []result{of("GET c50 P16 random 64B", 0, 250), of("GET c50 P16 random 64B", 0.8, 250), of("SET c50 P16 random 64B", 1.0, 219), of("INCR c50 P16 random 64B", 1.408, 100)}
+	results := []result{of("GET c50 P16 random 64B", 0, 0), of("GET c50 P16 random 64B", 0.8, 250), of("SET c50 P16 random 64B", 1.0, 219), of("INCR c50 P16 random 64B", 1.402, 100)}
 	logs := of("SET c50 P1 random 64B logged", 1, 100)
 	logs.Of[logged(ours, "everysec")] = figures{rate: 74}
 	logs.Of[logged(oracle, "everysec")] = figures{rate: 37}
@@ -227,13 +227,13 @@ func TestGoalsAreJudgedByTheWorst(t *testing.T) {
 	printGoals(&out, results)
 	printLimits(&out, results)
 	for _, line := range []string{
-		"| CPU per GET, SET, random keys, 16 in flight | ≤ 0.45 | 0.50 | SET c50 P16 random 64B | missed |",
-		"| CPU per INCR, random keys, 16 in flight | ≤ 0.70 | 0.70 | INCR c50 P16 random 64B | met |",
-		"| throughput, one core, GET and SET at 16 | ≥ 2.20 | 2.19 | SET c50 P16 random 64B | missed |",
-		"| p99.9 at saturation on one core | ≤ 1.00 | 1.00 | GET c50 P16 random 64B | met |",
-		"| throughput with everysec, by that without a log | ≥ 0.75 | 0.74 | SET c50 P1 random 64B logged | missed |",
+		"| CPU per GET, SET, random keys, 16 in flight | ≤ 0.45 | 0.500 | SET c50 P16 random 64B | missed |",
+		"| CPU per INCR, random keys, 16 in flight | ≤ 0.70 | 0.701 | INCR c50 P16 random 64B | missed |",
+		"| throughput, one core, GET and SET at 16 | ≥ 2.20 | 2.190 | SET c50 P16 random 64B | missed |",
+		"| p99.9 at saturation on one core | ≤ 1.00 | 1.000 | GET c50 P16 random 64B | met |",
+		"| throughput with everysec, by that without a log | ≥ 0.75 | 0.740 | SET c50 P1 random 64B logged | missed |",
 		"| RSS per idle connection | ≤ 0.15 | – | not measured | – |",
-		"2 of 5 goals that were measured are met.",
+		"1 of 5 goals that were measured are met.",
 		"in 2 of 5 loads, whose throughput is therefore as much its own as theirs: GET c50 P16 random 64B, GET c50 P16 random 64B.",
 		"0.25 cores busy",
 	} {
@@ -258,7 +258,7 @@ func TestGoalsAreJudgedByTheWorst(t *testing.T) {
 		}
 	}
 	require.Equal(t, 1+4+3+4, shown["goal"], "the legend's, processor time, throughput, p99.9")
-	require.Equal(t, 1+3+3+4, shown["b0"], "the one without processor time has no bar")
+	require.Equal(t, 1+3+2+4, shown["b0"], "what was not measured has no bar")
 }
 
 func TestQuantiles(t *testing.T) {
