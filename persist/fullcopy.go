@@ -135,7 +135,7 @@ func (p *Pinned) add(fsys vfs.FS, dir string, info FileInfo) error {
 // meant, that was taken at the same position.
 type hashed struct {
 	mu   sync.Mutex
-	time int64
+	mark snapshot.Mark
 	file FileInfo
 }
 
@@ -167,12 +167,12 @@ func (k *Keeper) hashPinned(l *aof.Log, p *Pinned) error {
 }
 
 func (k *Keeper) hashSnapshot(p *Pinned, f *FileInfo) error {
-	at, err := snapshot.TimeOf(p.open[f.Name])
+	mark, err := snapshot.MarkOf(p.open[f.Name], f.Size)
 	if err != nil {
 		return err
 	}
 	k.hashed.mu.Lock()
-	known, same := k.hashed.file, k.hashed.time == at
+	known, same := k.hashed.file, k.hashed.mark == mark
 	k.hashed.mu.Unlock()
 	if same && known.Name == f.Name && known.Size == f.Size {
 		f.SHA256 = known.SHA256
@@ -183,7 +183,7 @@ func (k *Keeper) hashSnapshot(p *Pinned, f *FileInfo) error {
 	}
 	k.hashed.mu.Lock()
 	defer k.hashed.mu.Unlock()
-	k.hashed.time, k.hashed.file = at, *f
+	k.hashed.mark, k.hashed.file = mark, *f
 	return nil
 }
 

@@ -2,7 +2,6 @@ package snapshot
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -68,17 +67,23 @@ func GoodName(name string) bool {
 	return ok
 }
 
-// TimeOf is when a snapshot began, as its header says.
-func TimeOf(r io.ReaderAt) (ms int64, err error) {
-	var b [headerSize]byte
-	if _, err := r.ReadAt(b[:], 0); err != nil {
-		return 0, err
+// A Mark tells one snapshot from another of the same name: the header with the time, and
+// the end with the checksum of all.
+type Mark [headerSize + endSize]byte
+
+// MarkOf reads the mark of a file of this size.
+func MarkOf(r io.ReaderAt, size int64) (m Mark, err error) {
+	if size < headerSize+headSize+endSize {
+		return m, io.ErrUnexpectedEOF
 	}
-	h, reason := decodeHeader(b[:])
-	if reason != "" {
-		return 0, errors.New(reason)
+	if _, err := r.ReadAt(m[:headerSize], 0); err != nil {
+		return m, err
 	}
-	return h.Time, nil
+	_, err = r.ReadAt(m[headerSize:], size-endSize)
+	if err == io.EOF {
+		err = nil
+	}
+	return m, err
 }
 
 func (h Header) encode() []byte {
