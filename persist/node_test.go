@@ -83,6 +83,19 @@ func newNode(t testing.TB, fsys vfs.FS, change ...func(*Options)) *node {
 	return n
 }
 
+// restart opens what a crash has left. When of what was not synced the disk has a later
+// part and not an earlier one, that is damage like any other, and takes a repair.
+func restart(t require.TestingT, fsys vfs.FS) *node {
+	n, err := startNode(t, fsys)
+	if broken := (*aof.BrokenError)(nil); errors.As(err, &broken) {
+		_, err = Repair(fsys, nodeDir, func(string) {})
+		require.NoError(t, err)
+		n, err = startNode(t, fsys)
+	}
+	require.NoError(t, err)
+	return n
+}
+
 // close may come twice.
 func (n *node) close() error {
 	if n.do == nil {

@@ -55,11 +55,7 @@ func TestRandomLives(t *testing.T) {
 		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
 		disks := []*vfs.Mem{vfs.NewMem(), vfs.NewMem()}
 		nodes := make([]*node, 2)
-		open := func(i int) {
-			var err error
-			nodes[i], err = startNode(t, disks[i])
-			require.NoError(t, err)
-		}
+		open := func(i int) { nodes[i] = restart(t, disks[i]) }
 		open(0)
 		open(1)
 		defer func() { _, _ = nodes[0].close(), nodes[1].close() }()
@@ -403,8 +399,7 @@ func TestACrashOfAStandby(t *testing.T) {
 			if left == m {
 				left = m.Crash(nil)
 			}
-			b, err := startNode(t, left)
-			require.NoError(t, err, "operation %d", at)
+			b = restart(t, left)
 			require.GreaterOrEqual(t, b.end(), told, "operation %d", at)
 			b.join(a)
 			same(t, a, b)
