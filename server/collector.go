@@ -15,16 +15,16 @@ import (
 const (
 	// gcPercent is GOGC: garbage may grow to this share of what is alive before it is
 	// collected.
-	gcPercent = 75
+	gcPercent = 50
 	// smallGarbage is how much may gather in any case. A small heap is collected so often
 	// that memory saved there is dearly paid.
 	smallGarbage, mostPercent = 32 << 20, 400
 	// groupShare of a control group's limit is for the heap; the rest, up to groupReserve,
 	// is for what the group counts too: sockets' buffers, pages of files being written.
 	groupShare, groupReserve = 0.9, 1 << 30
-	// Room above maxmemory, and above what is alive when that is more: room of a quarter
-	// costs as much as GOGC=25 would, while a limit below what is alive would have the
-	// collector run without an end.
+	// Room above maxmemory, and above what is alive when that is more. A quarter costs as
+	// much as GOGC=25 would, twice of what it costs without a limit; a limit below what is
+	// alive would have the collector run without an end.
 	roomShare, roomFixed = 4, 64 << 20
 	// tuneEvery is how often the heap is looked at.
 	tuneEvery = 100 * time.Millisecond

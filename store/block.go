@@ -2,6 +2,7 @@ package store
 
 import (
 	"math/bits"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -157,7 +158,7 @@ func newBlock(key []byte, v value, clock uint32) *block {
 		size += 8
 		meta |= expiryBit
 	}
-	b := (*block)(unsafe.Pointer(unsafe.SliceData(make([]uint64, (size+7)/8))))
+	b := unfilled(size)
 	b.clock.Store(clock)
 	b.meta = meta
 	if meta&expiryBit != 0 {
@@ -167,8 +168,22 @@ func newBlock(key []byte, v value, clock uint32) *block {
 		b.num().Store(v.num)
 	}
 	copy(b.key(), key)
-	copy(b.body(), v.str)
+	body := b.body()
+	clear(body[copy(body, v.str):])
 	return b
+}
+
+// unfilled returns room for a block of size bytes. Only the header of a large one is zero:
+// clearing what is written at once takes a third of the time of a value of 1 MiB, and
+// strings.Builder is how the runtime's uncleared memory is to be had.
+func unfilled(size int) *block {
+	if size <= maxSmall {
+		return (*block)(unsafe.Pointer(unsafe.SliceData(make([]uint64, (size+7)/8))))
+	}
+	var memory strings.Builder
+	memory.Grow(size)
+	memory.Write(make([]byte, headSize))
+	return (*block)(unsafe.Pointer(unsafe.StringData(memory.String())))
 }
 
 func newEntry(key []byte, h *holder, expireAt int64, clock uint32) *block {
