@@ -54,8 +54,8 @@ func TestKill(t *testing.T) {
 				d := newDirectory(t, policy, uint64(i))
 				for range lives {
 					o, most := orders{Args: d.args}, time.Duration(20+d.rng.IntN(200))*time.Millisecond
-					if d.rng.IntN(3) > 0 {
-						o, most = d.draw(false), time.Second
+					if d.rng.IntN(3) > 0 { // it comes to its failpoint, sooner or later
+						o, most = d.draw(false), 20*time.Second
 					}
 					point := d.life(t, o, most)
 					mu.Lock()
