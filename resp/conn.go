@@ -54,10 +54,10 @@ type Conn struct {
 
 	state   atomic.Int32
 	class   atomic.Int32
-	stop    atomic.Bool // Close was called
-	opened  atomic.Bool // Open has returned: Data may be read by others
-	left    atomic.Bool // gone is closed, or about to be
-	gone    chan struct{}
+	stop    atomic.Bool            // Close was called
+	opened  atomic.Bool            // Open has returned: Data may be read by others
+	left    atomic.Bool            // leave was called
+	gone    atomic.Pointer[gone]   // nil until somebody asks
 	reason  atomic.Pointer[string] // why it was killed
 	ioErr   error                  // what ended reading
 	timed   bool                   // a write deadline is set
@@ -67,22 +67,21 @@ type Conn struct {
 	outHint sizeHint
 	readFn  func(fd uintptr) bool // for raw.Read: made once, so that a read allocates nothing
 	writeFn func(fd uintptr) bool
-	unsent  []byte // what writeFn is to send: it takes off what the socket takes
+	unsent  []byte // what writeReady is to send: it takes off what the socket takes
 	evented *sock  // the socket, if a loop serves it
 	origin  *Origin
-	more    bool // with a loop: there may be something to read, and nobody will tell
-	hup     bool // with a loop: the peer sends nothing more
-	out     outbox
-	watch   watch
+	more    bool                   // with a loop: there may be something to read, and nobody will tell
+	hup     bool                   // with a loop: the peer sends nothing more
+	out     atomic.Pointer[outbox] // nil until something was put in
+	watch   *watch                 // nil until it parks for the first time
 	stats   connStats
 }
 
 func newConn(s *Server, id uint64, nc net.Conn) *Conn {
-	c := &Conn{ID: id, srv: s, nc: nc, sock: nc, gone: make(chan struct{}), start: s.now(), fd: -1}
+	c := &Conn{ID: id, srv: s, nc: nc, sock: nc, start: s.now(), fd: -1}
 	c.in.guard.reset()
 	c.in.guard.unauth = true
 	c.in.hint.n, c.outHint.n = minBuffer, minBuffer
-	c.out.ready.L = &c.out.mu
 	c.stats.active.Store(c.start)
 	_, c.unix = nc.(*net.UnixConn)
 	c.evented, _ = nc.(*sock)
@@ -90,7 +89,6 @@ func newConn(s *Server, id uint64, nc net.Conn) *Conn {
 		if raw, err := sc.SyscallConn(); err == nil {
 			_ = raw.Control(func(fd uintptr) { c.fd = int(fd) })
 			c.raw = raw
-			c.readFn, c.writeFn = c.readReady, c.writeReady
 		}
 	}
 	return c
@@ -177,7 +175,25 @@ func (c *Conn) Closing() bool { return c.stop.Load() || c.dead() }
 // Gone is closed when the connection has ended for whatever reason: the peer
 // left (seen while parked), or it was killed. It may be called from any
 // goroutine.
-func (c *Conn) Gone() <-chan struct{} { return c.gone }
+func (c *Conn) Gone() <-chan struct{} {
+	g := c.gone.Load()
+	if g == nil {
+		if g = (&gone{make(chan struct{})}); !c.gone.CompareAndSwap(nil, g) {
+			g = c.gone.Load()
+		}
+	}
+	return g.signal
+}
+
+// gone is what Conn.Gone returns. Most connections end without having been asked for
+// it.
+type gone struct{ signal chan struct{} }
+
+var longGone = func() *gone {
+	g := &gone{make(chan struct{})}
+	close(g.signal)
+	return g
+}()
 
 func (c *Conn) dead() bool { return c.left.Load() }
 
@@ -200,6 +216,8 @@ func (c *Conn) KillReason() string {
 
 func (c *Conn) leave() {
 	if c.left.CompareAndSwap(false, true) {
-		close(c.gone)
+		if g := c.gone.Swap(longGone); g != nil {
+			close(g.signal)
+		}
 	}
 }

@@ -64,14 +64,28 @@ func (c *Conn) StepAside() {
 	}
 }
 
-// begin is the first goroutine of a connection that a loop is to serve.
+// begin lets a loop serve a connection that was accepted. What has come already is
+// an event for the loop; only what cannot wait for it takes a goroutine.
 func (c *Conn) begin() {
-	if !c.introduce() {
-		c.end()
+	if c.introduce() && c.Reply.Len() == 0 && c.restOnLoop() {
 		return
 	}
-	c.more = true
-	c.goOn()
+	go c.goOn()
+}
+
+// restOnLoop gives the connection to its loop, to wait for its client. false: the
+// caller has it still, because something came or because it is to end.
+func (c *Conn) restOnLoop() bool {
+	c.in.idle()
+	if c.rest() {
+		away := &c.srv.loops.away
+		if c.evented.giveBack() {
+			away.Add(-1)
+			return true
+		}
+		c.state.CompareAndSwap(waiting, serving) // else it has ended, and says so
+	}
+	return false
 }
 
 // introduce shows the connection to the handler and to the loop.
@@ -101,6 +115,7 @@ func (c *Conn) goOn() {
 
 func (c *Conn) serveAside() (err error) {
 	defer c.recovered("connection")
+	c.borrow()
 	if err = c.FlushIfLarge(); err != nil {
 		return err
 	}

@@ -98,7 +98,7 @@ func (c *Conn) read() error {
 	c.ioErr = nil
 	var err error
 	if c.raw != nil {
-		err = c.raw.Read(c.readFn)
+		err = c.readRaw()
 	} else {
 		c.in.idle()
 		if c.rest() {
@@ -117,6 +117,13 @@ func (c *Conn) read() error {
 		err = c.ioErr
 	}
 	return err
+}
+
+func (c *Conn) readRaw() error {
+	if c.readFn == nil {
+		c.readFn = c.readReady
+	}
+	return c.raw.Read(c.readFn)
 }
 
 // readReady is called by raw.Read when there may be something to read; false
@@ -177,7 +184,7 @@ func (c *Conn) rest() bool {
 		c.ioErr = ErrClosed
 		return false
 	}
-	c.out.wakeIfPending(c)
+	c.wakeOutbox()
 	return true
 }
 
@@ -237,7 +244,7 @@ func (c *Conn) finish() {
 	_ = c.sock.Close()
 	c.endWatch() // a handler may have panicked while parked
 	c.state.Store(ended)
-	c.out.end(c)
+	c.endOutbox()
 	c.giveBack()
 	c.in.pinned = false
 	c.in.idle()

@@ -34,12 +34,33 @@ type outbox struct {
 	done    chan struct{} // closed by it
 }
 
+// outbox is the connection's, made if need be.
+func (c *Conn) outbox() *outbox {
+	o := c.out.Load()
+	if o == nil {
+		o = new(outbox)
+		o.ready.L = &o.mu
+		if !c.out.CompareAndSwap(nil, o) {
+			o = c.out.Load()
+		}
+	}
+	return o
+}
+
+// usedOutbox is the connection's if something was put in, else nil.
+func (c *Conn) usedOutbox() *outbox {
+	if o := c.out.Load(); o != nil && o.used.Load() {
+		return o
+	}
+	return nil
+}
+
 // Push puts an encoded message where it is sent as soon as no reply is in the
 // middle of being written: at the latest after the batch that is running. It
 // may be called from any goroutine and never waits. b must not be changed
 // afterwards. false: the connection is closed, perhaps because of this message.
 func (c *Conn) Push(b []byte) bool {
-	o := &c.out
+	o := c.outbox()
 	o.mu.Lock()
 	if o.closed || c.dead() {
 		o.mu.Unlock()
@@ -48,7 +69,7 @@ func (c *Conn) Push(b []byte) bool {
 	o.msgs = append(o.msgs, b)
 	o.bytes += int64(len(b)) + pushOverhead
 	over := c.overLimit()
-	o.used.Store(true) // before the state is looked at: see wakeIfPending
+	o.used.Store(true) // before the state is looked at: see wakeOutbox
 	if !over && c.state.Load() != serving && !o.held.Load() {
 		o.signal(c)
 	}
@@ -61,7 +82,7 @@ func (c *Conn) Push(b []byte) bool {
 
 // overLimit judges what is in the outbox; o.mu is held.
 func (c *Conn) overLimit() bool {
-	o := &c.out
+	o := c.out.Load()
 	if o.closed {
 		return false
 	}
@@ -73,19 +94,23 @@ func (c *Conn) overLimit() bool {
 // setSince keeps count of the connections that the ticker has to look at; o.mu
 // is held.
 func (c *Conn) setSince(since int64) {
-	switch had := c.out.since; {
+	o := c.out.Load()
+	switch had := o.since; {
 	case had == 0 && since != 0:
 		c.srv.overSoft.Add(1)
 	case had != 0 && since == 0:
 		c.srv.overSoft.Add(-1)
 	}
-	c.out.since = since
+	o.since = since
 }
 
 // closeIfSlow is the ticker's look at a connection: nothing else may happen on
 // one that is above its soft limit.
 func (c *Conn) closeIfSlow() {
-	o := &c.out
+	if c.out.Load() == nil && c.stats.out.Load() == 0 {
+		return
+	}
+	o := c.outbox()
 	o.mu.Lock()
 	over := c.overLimit()
 	if !over {
@@ -118,11 +143,12 @@ func (o *outbox) signal(c *Conn) {
 	}
 }
 
-// wakeIfPending is called when the connection's goroutine stops to serve. It
-// has said so in state before used is read here, and Push sets used before it
-// reads state: one of the two sees the other.
-func (o *outbox) wakeIfPending(c *Conn) {
-	if !o.used.Load() {
+// wakeOutbox is called when the connection's goroutine stops to serve. It has said
+// so in state before used is read here, and Push sets used before it reads state:
+// one of the two sees the other.
+func (c *Conn) wakeOutbox() {
+	o := c.usedOutbox()
+	if o == nil {
 		return
 	}
 	o.mu.Lock()
@@ -133,21 +159,22 @@ func (o *outbox) wakeIfPending(c *Conn) {
 }
 
 func (c *Conn) writeOutbox() {
-	defer close(c.out.done)
+	o, gone := c.out.Load(), c.Gone()
+	defer close(o.done)
 	defer c.recovered("outbox")
 	for {
 		select {
-		case <-c.out.wake:
+		case <-o.wake:
 			for c.writePending() {
 			}
-		case <-c.gone:
+		case <-gone:
 			return
 		}
 	}
 }
 
 func (c *Conn) writePending() bool {
-	o := &c.out
+	o := c.out.Load()
 	o.mu.Lock()
 	if o.closed || o.writing || c.state.Load() == serving || o.held.Load() || len(o.owed) == 0 && len(o.msgs) == 0 {
 		o.mu.Unlock()
@@ -182,8 +209,12 @@ func (o *outbox) wrote(c *Conn, owed int, msgs [][]byte) {
 	o.mu.Unlock()
 }
 
-// end waits for the outbox's goroutine; the socket is closed already.
-func (o *outbox) end(c *Conn) {
+// endOutbox waits for the outbox's goroutine; the socket is closed already.
+func (c *Conn) endOutbox() {
+	o := c.out.Load()
+	if o == nil { // who makes one from now on finds that the connection is dead
+		return
+	}
 	o.mu.Lock()
 	c.setSince(0)
 	o.closed = true
@@ -198,8 +229,8 @@ func (o *outbox) end(c *Conn) {
 // AppendPushes moves pushes that have come to c.Reply: between two commands,
 // for a handler that wants them there and not after the batch.
 func (c *Conn) AppendPushes() {
-	o := &c.out
-	if !o.used.Load() {
+	o := c.usedOutbox()
+	if o == nil {
 		return
 	}
 	o.mu.Lock()
@@ -226,8 +257,8 @@ func (c *Conn) Flush() error {
 		c.Reply.Truncate(0)
 		return ErrClosed
 	}
-	if c.out.used.Load() {
-		return c.flushAll()
+	if o := c.usedOutbox(); o != nil {
+		return c.flushAll(o)
 	}
 	if c.Reply.Len() == 0 {
 		return nil
@@ -277,8 +308,7 @@ func (c *Conn) sendReplies() error {
 }
 
 // flushAll is Flush once the outbox has been used.
-func (c *Conn) flushAll() error {
-	o := &c.out
+func (c *Conn) flushAll(o *outbox) error {
 	o.mu.Lock()
 	if o.writing {
 		c.StepAside()
@@ -375,12 +405,15 @@ func (c *Conn) flushNow() {
 	if c.Reply.Len() == 0 || c.dead() {
 		return
 	}
-	o := &c.out
+	o := c.outbox()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	rest := c.Reply.buf
 	if c.raw != nil && !o.writing && len(o.owed) == 0 {
 		c.unsent = rest
+		if c.writeFn == nil {
+			c.writeFn = c.writeReady
+		}
 		_ = c.raw.Write(c.writeFn)
 		rest, c.unsent = c.unsent, nil
 		c.stats.sent.Add(uint64(c.Reply.Len() - len(rest)))

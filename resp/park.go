@@ -15,7 +15,7 @@ const watchAfter = 5 * time.Millisecond
 // A watch reads from the socket of a parked connection, to learn that the peer
 // has left. What it reads is kept and run later.
 type watch struct {
-	timer *time.Timer // nil until the connection parks for the first time
+	timer *time.Timer
 
 	mu   sync.Mutex
 	on   bool          // the connection is parked
@@ -30,14 +30,14 @@ type watch struct {
 func (c *Conn) BeforePark() {
 	c.flushNow()
 	c.state.Store(parked)
-	c.out.wakeIfPending(c)
-	w := &c.watch
-	w.mu.Lock()
-	w.on = true
-	w.mu.Unlock()
-	if w.timer == nil {
-		w.timer = time.AfterFunc(watchAfter, c.watchPeer)
+	c.wakeOutbox()
+	if w := c.watch; w == nil {
+		c.watch = &watch{on: true}
+		c.watch.timer = time.AfterFunc(watchAfter, c.watchPeer)
 	} else {
+		w.mu.Lock()
+		w.on = true
+		w.mu.Unlock()
 		w.timer.Reset(watchAfter)
 	}
 	c.StepAside() // last: the loop does not wait for what is above
@@ -49,27 +49,29 @@ func (c *Conn) AfterPark() {
 	c.endWatch()
 	c.stats.active.Store(c.srv.now())
 	c.state.Store(serving)
-	c.out.held.Store(false)
+	if o := c.out.Load(); o != nil {
+		o.held.Store(false)
+	}
 }
 
 // HoldPushes is called while the connection is parked, by whoever runs the command
 // that it is parked in, before that command looks at what it will answer. Pushes
 // made from then on are sent after the answer: AfterPark ends it.
-func (c *Conn) HoldPushes() { c.out.held.Store(true) }
+func (c *Conn) HoldPushes() { c.outbox().held.Store(true) }
 
 // ReleasePushes ends HoldPushes when the command parks again, without an answer. As
-// in wakeIfPending, this or Push sees the other.
+// in wakeOutbox, this or Push sees the other.
 func (c *Conn) ReleasePushes() {
-	if c.out.held.Load() {
-		c.out.held.Store(false)
-		c.out.wakeIfPending(c)
+	if o := c.out.Load(); o != nil && o.held.Load() {
+		o.held.Store(false)
+		c.wakeOutbox()
 	}
 }
 
 // endWatch returns when nobody else reads from the socket.
 func (c *Conn) endWatch() {
-	w := &c.watch
-	if w.timer == nil {
+	w := c.watch
+	if w == nil {
 		return
 	}
 	w.timer.Stop()
@@ -91,7 +93,7 @@ func (c *Conn) endWatch() {
 // watchPeer runs in the timer's goroutine, while the connection's own is
 // parked and leaves the socket's reading side and c.in to it.
 func (c *Conn) watchPeer() {
-	w := &c.watch
+	w := c.watch
 	w.mu.Lock()
 	if !w.on || w.done != nil { // a timer that came too late
 		w.mu.Unlock()
@@ -117,7 +119,7 @@ func (c *Conn) watchPeer() {
 
 func (c *Conn) readParked() error {
 	if c.raw != nil {
-		return c.raw.Read(c.readFn)
+		return c.readRaw()
 	}
 	n, err := c.nc.Read(c.in.room())
 	if n > 0 {

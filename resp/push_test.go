@@ -75,10 +75,10 @@ func TestPushWaitsForTheReply(t *testing.T) {
 	c.send("WAIT\r\n")
 	<-d.parked
 	require.True(t, conn.Push(message("second")))
-	conn.out.mu.Lock()
-	conn.out.signal(conn)
-	conn.out.mu.Unlock()
-	eventually(t, "the signal is taken", func() bool { return len(conn.out.wake) == 0 })
+	conn.outbox().mu.Lock()
+	conn.outbox().signal(conn)
+	conn.outbox().mu.Unlock()
+	eventually(t, "the signal is taken", func() bool { return len(conn.outbox().wake) == 0 })
 	d.release <- struct{}{}
 	c.expect("+OK\r\n" + string(message("second")))
 }
@@ -92,10 +92,10 @@ func TestPushesAreHeldBackWhileParked(t *testing.T) {
 	conn := onlyConn(t, s)
 	push := func(m string) {
 		require.True(t, conn.Push(message(m)))
-		conn.out.mu.Lock()
-		conn.out.signal(conn)
-		conn.out.mu.Unlock()
-		eventually(t, "the signal is taken", func() bool { return len(conn.out.wake) == 0 })
+		conn.outbox().mu.Lock()
+		conn.outbox().signal(conn)
+		conn.outbox().mu.Unlock()
+		eventually(t, "the signal is taken", func() bool { return len(conn.outbox().wake) == 0 })
 	}
 	c.send("PARK a\r\n")
 	<-d.parked
@@ -124,12 +124,12 @@ func TestReplyWaitsForThePush(t *testing.T) {
 	for range 20 {
 		c.send("WAIT\r\n")
 		<-d.parked
-		conn.out.mu.Lock() // the test takes the part of that goroutine
-		for conn.out.writing {
-			conn.out.ready.Wait() // it has sent "first", and has yet to say so
+		conn.outbox().mu.Lock() // the test takes the part of that goroutine
+		for conn.outbox().writing {
+			conn.outbox().ready.Wait() // it has sent "first", and has yet to say so
 		}
-		conn.out.writing = true
-		conn.out.mu.Unlock()
+		conn.outbox().writing = true
+		conn.outbox().mu.Unlock()
 		m := string(message("in two pieces"))
 		require.NoError(t, conn.send([]byte(m[:7])))
 		d.release <- struct{}{}
@@ -137,7 +137,7 @@ func TestReplyWaitsForThePush(t *testing.T) {
 			runtime.Gosched() // the reply's chance to come in between
 		}
 		require.NoError(t, conn.send([]byte(m[7:])))
-		conn.out.wrote(conn, 0, nil)
+		conn.outbox().wrote(conn, 0, nil)
 		c.expect(m + "+OK\r\n")
 	}
 }

@@ -280,10 +280,11 @@ func (s *Server) accepted(l *Listener, nc net.Conn) {
 		s.wait.Add(1)
 		s.loops.away.Add(1)
 		c.evented.word.Store(sockAside)
-		go c.begin()
-	} else {
-		s.wait.Go(c.main)
+		s.mu.Unlock()
+		c.begin()
+		return
 	}
+	s.wait.Go(c.main)
 	s.mu.Unlock()
 }
 

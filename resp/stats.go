@@ -41,16 +41,17 @@ func (c *Conn) Stats() Stats {
 	}
 	queryCap := int(c.stats.queryCap.Load())
 	s.QueryFree = max(0, queryCap-s.QueryLen)
-	o := &c.out
-	o.mu.Lock()
-	if s.Pending = len(o.msgs); len(o.owed) > 0 || o.writing && o.bytes > 0 {
-		s.Pending++
+	if o := c.usedOutbox(); o != nil {
+		o.mu.Lock()
+		if s.Pending = len(o.msgs); len(o.owed) > 0 || o.writing && o.bytes > 0 {
+			s.Pending++
+		}
+		s.PendingBytes = int(o.bytes)
+		o.mu.Unlock()
 	}
-	s.PendingBytes = int(o.bytes)
-	o.mu.Unlock()
 	s.Memory = connSize + max(queryCap, s.QueryLen) + s.Replies + s.PendingBytes
 	return s
 }
 
 // connSize is about what an idle connection costs.
-const connSize = 6 << 10
+const connSize = 2 << 10

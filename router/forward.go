@@ -71,7 +71,7 @@ func (s *session) passedOn(from *resp.Origin) {
 		c.SetDB(from.DB)
 	}
 	c.SetProto(from.Proto)
-	s.ctx.Reply.SetProto(from.Proto)
+	s.conn.Reply.SetProto(from.Proto)
 }
 
 // forward takes the commands of a batch from number i on to the leader, as far as

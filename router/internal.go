@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/ferricd/ferricd/command"
+	"github.com/ferricd/ferricd/resp"
 )
 
 // An Internal is a client of the server itself: it takes the same path as
@@ -14,6 +15,7 @@ type Internal struct{ s *session }
 // NewInternal returns an internal client.
 func (r *Router) NewInternal() *Internal {
 	s := r.newSession(math.MaxUint64-r.internal.Add(1), nil)
+	s.borrow(new(resp.Writer)) // for good
 	s.client.Authenticated = true
 	s.client.SetFlag(command.ClientInternal, true)
 	return &Internal{s}

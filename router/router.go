@@ -2,6 +2,7 @@ package router
 
 import (
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -46,21 +47,22 @@ type Router struct {
 	base    time.Time // durations count from here: reading the monotonic clock alone is cheaper
 	table   *command.Table
 
-	clients  *xsync.MapOf[uint64, *session]
-	monitors monitors
-	pause    pause
-	watches  watches
-	blocked  blocked
-	hub      *pubsub.Hub
-	tracking *tracking.Table
-	evictor  evictor
-	expiry   expiry
-	watched  atomic.Uint32 // notification classes somebody wants
-	loading  atomic.Bool
-	durable  durable
-	roles    roles
-	counters Counters
-	internal atomic.Uint64 // ids of internal clients, counted down from the top
+	clients   *xsync.MapOf[uint64, *session]
+	monitors  monitors
+	pause     pause
+	watches   watches
+	blocked   blocked
+	hub       *pubsub.Hub
+	tracking  *tracking.Table
+	evictor   evictor
+	expiry    expiry
+	watched   atomic.Uint32 // notification classes somebody wants
+	loading   atomic.Bool
+	durable   durable
+	roles     roles
+	counters  Counters
+	scratches sync.Pool     // of *scratch
+	internal  atomic.Uint64 // ids of internal clients, counted down from the top
 }
 
 // Counters are what INFO stats shows of the router.
@@ -165,13 +167,19 @@ func (r *Router) ProtocolError(c *resp.Conn, text string) {
 // Serve runs the commands of a batch in order.
 func (r *Router) Serve(c *resp.Conn, b *resp.Batch) {
 	s := c.Data.(*session)
+	s.borrow(&c.Reply)
+	s.batch(c, b)
+	s.giveBack()
+}
+
+func (s *session) batch(c *resp.Conn, b *resp.Batch) {
 	s.begin()
 	defer s.end()
 	if b.Len() > 1 {
 		s.touch(b)
 	}
 	c.AppendPushes() // what came before these commands stands before their replies
-	chunk := int(r.limits.ReplyChunk.Load())
+	chunk := int(s.r.limits.ReplyChunk.Load())
 	for i := 0; i < b.Len(); i++ {
 		if i += s.forward(b, i); i == b.Len() {
 			return

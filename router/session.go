@@ -8,8 +8,6 @@ import (
 	"github.com/ferricd/ferricd/config"
 	"github.com/ferricd/ferricd/latch"
 	"github.com/ferricd/ferricd/resp"
-	"github.com/ferricd/ferricd/rmw"
-	"github.com/ferricd/ferricd/store"
 )
 
 // A session is what the router keeps for a client. It belongs to the client's
@@ -19,44 +17,30 @@ type session struct {
 	client *command.Client
 	conn   *resp.Conn // nil for an internal client
 	owner  latch.Owner
-	pass   *rmw.Pass
 
-	ctx     command.Context
-	tx      store.Tx
-	call    *rmw.Call
-	refs    []store.Ref
+	*scratch // nil while no batch runs
+
 	multi   multi
 	waiter  atomic.Pointer[waiter] // of the call that is blocked
 	written int                    // refs of a transaction's writers, which come first
-	ids     []latch.ID
-	addKey  func(i int, a command.Access)
-	addRef  func(db int, key []byte)
 
-	mark        int   // where the reply of the call in hand begins
-	err         error // what the call in hand answered
-	kept        []byte
-	records     []Record
-	changed     []store.Ref
-	expired     func(store.Ref)
-	noteChanged func(store.Ref)
-	keptArgs    [][]byte
-	channel     []byte   // scratch of notifications
-	hashes      []uint64 // of a batch, for touching
-	stop        int64    // nanoseconds when the last command ended, the start of the next
-	parked      bool
-	panicked    bool // the handler, in its last run
-	closing     bool
-	moved       bool // the command did not run, and is to be looked at anew
-	here        bool // a follower runs it itself
-	ruled       bool // a reply that is not sent yet rests on this node being the leader
-	unsent      bool // and this client has written something
-	watching    atomic.Bool
-	up          Upstream    // nil until a command has been taken to the leader
-	listens     atomic.Bool // to other channels than a follower's own
-	doubted     bool        // the client was told that its writes are in doubt, and is told nothing more
-	wrote       uint64      // position of the client's last record
-	owes, saw   uint64      // positions that replies not sent yet rest on: by own writes, by what was read
-	fixed       int64       // Unix ms at which the record that is applied was made; 0: none is
+	mark      int   // where the reply of the call in hand begins
+	err       error // what the call in hand answered
+	stop      int64 // nanoseconds when the last command ended, the start of the next
+	parked    bool
+	panicked  bool // the handler, in its last run
+	closing   bool
+	moved     bool // the command did not run, and is to be looked at anew
+	here      bool // a follower runs it itself
+	ruled     bool // a reply that is not sent yet rests on this node being the leader
+	unsent    bool // and this client has written something
+	watching  atomic.Bool
+	up        Upstream    // nil until a command has been taken to the leader
+	listens   atomic.Bool // to other channels than a follower's own
+	doubted   bool        // the client was told that its writes are in doubt, and is told nothing more
+	wrote     uint64      // position of the client's last record
+	owes, saw uint64      // positions that replies not sent yet rest on: by own writes, by what was read
+	fixed     int64       // Unix ms at which the record that is applied was made; 0: none is
 }
 
 func (r *Router) newSession(id uint64, c *resp.Conn) *session {
@@ -64,18 +48,6 @@ func (r *Router) newSession(id uint64, c *resp.Conn) *session {
 	s.client.Session = s
 	s.client.Subs = r.hub.NewClient(s.client)
 	s.client.Tracking = r.tracking.NewClient(id)
-	s.pass = r.runner.NewPass()
-	s.call = new(rmw.Call)
-	s.ctx = command.Context{Client: s.client, Tx: &s.tx, Server: r.server}
-	if c != nil {
-		s.ctx.Reply = &c.Reply
-	} else {
-		s.ctx.Reply = new(resp.Writer)
-	}
-	s.addKey = func(i int, _ command.Access) { s.ref(s.ctx.DB, s.ctx.Args[i]) }
-	s.addRef = s.ref
-	s.expired = s.recordExpired
-	s.noteChanged = func(ref store.Ref) { s.changed = append(s.changed, ref) }
 	return s
 }
 
