@@ -31,7 +31,7 @@ var (
 	ReplicationBind     = nodes.special("replication-bind", "", ours|immutable, parseBind, "Addresses to listen on for other nodes, written as in `bind`; empty: those of `bind`.")
 	ReplicationPort     = nodes.int("replication-port", "0", 0, 65535, ours|immutable, "Port to listen on for other nodes; 0: 10000 above the clients' port.")
 	ReplicationSecret   = nodes.string("replication-secret", "", ours|immutable|secret|veiled, "What the nodes of a cluster prove to each other that they know. Two with a comma between them are both accepted, so that it can be changed one node after the other; a secret has no comma in it. CONFIG GET shows nothing.")
-	ReplicationCopyRate = nodes.memory("replication-copy-rate", "67108864", 0, maxLong, ours, "Bytes a second that full copies of the data take of the leader at most, so that its clients are served meanwhile; 0 is no limit.")
+	ReplicationCopyRate = nodes.memory("replication-copy-rate", "25165824", 0, maxLong, ours, "Bytes a second that full copies of the data take of the leader at most, so that its clients are served meanwhile; 0 is no limit.")
 
 	AnnounceIP              = nodes.string("announce-ip", "", ours|immutable, "Address by which clients and nodes reach this one; empty: the one that is bound or, if that is all, the one that reaches etcd.").check(checkAnnounced)
 	AnnouncePort            = nodes.int("announce-port", "0", 0, 65535, ours|immutable, "Port by which clients do; 0: the one that is listened on.")

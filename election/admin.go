@@ -2,6 +2,7 @@ package election
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -42,7 +43,7 @@ func (a *Admin) Init(ctx context.Context, first string) (created bool, err error
 	}
 	s, err := readState(ctx, a.d)
 	if err != nil {
-		return false, unreachable(err)
+		return false, a.failed(err)
 	}
 	t, missing := s.create(first)
 	if !missing {
@@ -50,16 +51,29 @@ func (a *Admin) Init(ctx context.Context, first string) (created bool, err error
 	}
 	created, _, err = a.d.commit(ctx, t)
 	if err != nil {
-		return false, unreachable(err)
+		return false, a.failed(err)
 	}
 	return created, nil
+}
+
+// failed says of a call that failed what a person can do something about.
+func (a *Admin) failed(err error) error {
+	switch {
+	case errors.Is(err, errRefused):
+		return err
+	case errors.Is(err, context.DeadlineExceeded):
+		if why := a.d.probe(context.Background()); why != nil {
+			err = why
+		}
+	}
+	return unreachable(err)
 }
 
 // View returns what etcd holds.
 func (a *Admin) View(ctx context.Context) (View, error) {
 	s, err := readState(ctx, a.d)
 	if err != nil {
-		return View{}, unreachable(err)
+		return View{}, a.failed(err)
 	}
 	v := s.view()
 	v.Known = true

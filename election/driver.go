@@ -22,6 +22,8 @@ type driver interface {
 	// watch calls wake whenever something has changed after a revision. It returns
 	// when it cannot go on.
 	watch(ctx context.Context, after int64, wake func()) error
+	// probe tells why etcd does not answer, if that can be seen; it takes a moment.
+	probe(ctx context.Context) error
 	close()
 }
 

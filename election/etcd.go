@@ -47,7 +47,7 @@ func newEtcd(o Options) (*etcd, error) {
 		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 500 * time.Millisecond},
 			MinConnectTimeout: patience,
-		})},
+		}), grpc.WithChainUnaryInterceptor(onceOnly)},
 	}}
 	if o.Username == "" { // nothing is asked of etcd then
 		if _, err := e.reach(context.Background()); err != nil {
@@ -69,9 +69,9 @@ func (e *etcd) reach(ctx context.Context) (*clientv3.Client, error) {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	}
-	client, err := clientv3.New(e.config)
+	client, err := clientv3.New(e.config) // which logs in, if there is a password
 	if err != nil {
-		return nil, err
+		return nil, kind(err)
 	}
 	e.client = client
 	return client, nil
@@ -85,7 +85,7 @@ func (e *etcd) read(ctx context.Context) (image, error) {
 	// The limit is far beyond what a cluster of ours has.
 	r, err := client.Get(ctx, e.prefix, clientv3.WithPrefix(), clientv3.WithLimit(4*maxNodes))
 	if err != nil {
-		return image{}, e.kind(err)
+		return image{}, e.kind(client, err)
 	}
 	m := image{revision: r.Header.Revision, entries: make(map[string]entry, len(r.Kvs))}
 	for _, kv := range r.Kvs {
@@ -127,7 +127,7 @@ func (e *etcd) commit(ctx context.Context, t txn) (bool, int64, error) {
 	}
 	r, err := client.Txn(ctx).If(when...).Then(then...).Commit()
 	if err != nil {
-		return false, 0, e.kind(err)
+		return false, 0, e.kind(client, err)
 	}
 	return r.Succeeded, r.Header.Revision, nil
 }
@@ -139,7 +139,7 @@ func (e *etcd) grant(ctx context.Context, ttl time.Duration) (int64, time.Durati
 	}
 	r, err := client.Grant(ctx, int64((ttl+time.Second-1)/time.Second))
 	if err != nil {
-		return 0, 0, e.kind(err)
+		return 0, 0, e.kind(client, err)
 	}
 	return int64(r.ID), time.Duration(r.TTL) * time.Second, nil
 }
@@ -155,14 +155,14 @@ func (e *etcd) renew(ctx context.Context, lease int64) (time.Duration, error) {
 	defer cancel()
 	stream, err := etcdserverpb.NewLeaseClient(client.ActiveConnection()).LeaseKeepAlive(ctx, grpc.WaitForReady(true))
 	if err != nil {
-		return 0, e.kind(err)
+		return 0, e.kind(client, err)
 	}
 	if err := stream.Send(&etcdserverpb.LeaseKeepAliveRequest{ID: lease}); err != nil {
-		return 0, e.kind(err)
+		return 0, e.kind(client, err)
 	}
 	r, err := stream.Recv()
 	if err != nil {
-		return 0, e.kind(err)
+		return 0, e.kind(client, err)
 	}
 	if r.TTL <= 0 {
 		return 0, errLeaseGone
@@ -176,7 +176,7 @@ func (e *etcd) revoke(ctx context.Context, lease int64) error {
 		return err
 	}
 	_, err = client.Revoke(ctx, clientv3.LeaseID(lease))
-	return e.kind(err)
+	return e.kind(client, err)
 }
 
 func (e *etcd) watch(ctx context.Context, after int64, wake func()) error {
@@ -189,7 +189,7 @@ func (e *etcd) watch(ctx context.Context, after int64, wake func()) error {
 	defer cancel()
 	for r := range client.Watch(ctx, e.prefix, clientv3.WithPrefix(), clientv3.WithRev(after+1)) {
 		if err := r.Err(); err != nil {
-			return e.kind(err)
+			return e.kind(client, err)
 		}
 		if len(r.Events) > 0 {
 			wake()
@@ -207,8 +207,16 @@ func (e *etcd) close() {
 	}
 }
 
-// kind makes of an error of the client one that the rest understands.
-func (e *etcd) kind(err error) error {
+// kind makes of an error of a client one that the rest understands. A client that etcd
+// does not know any more is not used again.
+func (e *etcd) kind(client *clientv3.Client, err error) error {
+	if errors.Is(err, errLoginLost) {
+		e.forget(client)
+	}
+	return kind(err)
+}
+
+func kind(err error) error {
 	if err == nil {
 		return nil
 	}

@@ -30,17 +30,18 @@ type coordinator struct {
 
 	campaigning chan struct{} // holds one token: one campaign at a time
 
-	mu      sync.Mutex
-	view    View
-	seen    *state
-	changed chan struct{}
-	refused error // what View.Err says
-	status  Status
-	told    Status
-	ever    bool // this process has been registered before
-	term    *term
-	silent  way           // which calls etcd did not answer last
-	renewal chan struct{} // closed when the watch is to begin anew
+	mu       sync.Mutex
+	view     View
+	seen     *state
+	changed  chan struct{}
+	refused  error // what View.Err says
+	status   Status
+	told     Status
+	ever     bool // this process has been registered before
+	term     *term
+	silent   way           // which calls etcd did not answer last
+	answered bool          // it has, once
+	renewal  chan struct{} // closed when the watch is to begin anew
 }
 
 // start runs a coordinator. The options are sound.
@@ -131,8 +132,10 @@ func (c *coordinator) reached(w way, err error) {
 	if c.ctx.Err() != nil {
 		return
 	}
+	why := c.whyNever(err)
 	c.mu.Lock()
 	was := c.silent
+	c.answered = c.answered || err == nil
 	if err == nil || errors.Is(err, errLeaseGone) || errors.Is(err, ErrMalformed) {
 		c.silent &^= w
 		if w == reading { // where reads are answered, a write that failed is over
@@ -152,12 +155,30 @@ func (c *coordinator) reached(w way, err error) {
 		if s := c.session.Load(); s != nil {
 			left = max(0, s.left())
 		}
-		c.log.Warn("etcd does not answer", "error", err, "lease_left", left)
+		what := "etcd does not answer"
+		if errors.Is(why, errRefused) {
+			what = "etcd refuses what it is asked"
+		}
+		c.log.Warn(what, "error", why, "lease_left", left)
 		c.looking.ring()
 	case was != 0 && silent == 0:
 		c.log.Info("etcd answers again")
 		c.looking.ring()
 	}
+}
+
+// whyNever makes more of an error that only says that time is up, as long as etcd has
+// never answered: then the parameters may be wrong, and there is no lease to be late for.
+func (c *coordinator) whyNever(err error) error {
+	c.mu.Lock()
+	never := !c.answered && c.silent == 0
+	c.mu.Unlock()
+	if never && errors.Is(err, context.DeadlineExceeded) {
+		if why := c.d.probe(c.ctx); why != nil {
+			return why
+		}
+	}
+	return err
 }
 
 // View returns what etcd said last.

@@ -34,6 +34,12 @@ type cluster struct {
 // emptyCluster is an etcd without a cluster in it, and no node.
 func emptyCluster(t *testing.T, args ...string) *cluster {
 	t.Helper()
+	return emptyClusterOn(t, args)
+}
+
+// emptyClusterOn is one on an etcd that was changed before its start.
+func emptyClusterOn(t *testing.T, args []string, how ...func(*etcd)) *cluster {
+	t.Helper()
 	needs(t, "etcd")
 	if !*measure {
 		t.Parallel() // most of the time is spent in waiting for leases
@@ -45,7 +51,11 @@ func emptyCluster(t *testing.T, args ...string) *cluster {
 		calm(t, c.logs)
 		showLogs(t, c.logs)
 	})
-	c.etcd = startEtcd(t, c.logs)
+	c.etcd = newEtcd(t, c.logs)
+	for _, change := range how {
+		change(c.etcd)
+	}
+	c.etcd.start(t)
 	return c
 }
 
@@ -65,7 +75,8 @@ func newCluster(t *testing.T, args ...string) *cluster {
 func (c *cluster) admin(t testing.TB, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	argv := append([]string{c.ferricd, "cluster"}, args...)
-	return run(t, nil, append(argv, "--etcd-endpoints", c.etcd.url(), "--cluster-name", c.name)...)
+	argv = append(argv, "--etcd-endpoints", c.etcd.url(), "--cluster-name", c.name)
+	return run(t, nil, append(argv, c.etcd.credentials...)...)
 }
 
 func (c *cluster) init(t testing.TB, args ...string) {

@@ -19,32 +19,46 @@ type etcd struct {
 	dir          string
 	log          string
 	client, peer int
+	certs        *certificates // nil: it is spoken to without TLS
+	credentials  []string      // arguments with which nodes speak to it
 }
 
-func startEtcd(t testing.TB, logs string) *etcd {
-	t.Helper()
-	e := &etcd{
+func newEtcd(t testing.TB, logs string) *etcd {
+	return &etcd{
 		dir: filepath.Join(t.TempDir(), "etcd"), log: filepath.Join(logs, "etcd.log"),
 		client: freePort(t), peer: freePort(t),
 	}
-	e.start(t)
-	return e
 }
 
-func (e *etcd) url() string { return "http://" + address(e.client) }
+func (e *etcd) scheme() string {
+	if e.certs != nil {
+		return "https://"
+	}
+	return "http://"
+}
+
+func (e *etcd) url() string { return e.scheme() + address(e.client) }
 
 // start starts it, or starts it again where its data is.
 func (e *etcd) start(t testing.TB) {
 	t.Helper()
 	client, peer := e.url(), "http://"+address(e.peer)
-	e.process = start(t, "etcd", e.log, nil, "etcd", "--name", "e1", "--data-dir", e.dir, "--log-level", "error",
+	argv := []string{
+		"etcd", "--name", "e1", "--data-dir", e.dir, "--log-level", "error",
 		"--listen-client-urls", client, "--advertise-client-urls", client,
-		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "e1="+peer)
+		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "e1=" + peer,
+	}
+	web := http.DefaultClient
+	if e.certs != nil {
+		argv = append(argv, e.certs.ofServer()...)
+		web = e.certs.client(t)
+	}
+	e.process = start(t, "etcd", e.log, nil, argv...)
 	eventually(t, "etcd is healthy", func() bool {
 		if !e.running() {
 			return true
 		}
-		r, err := http.Get(client + "/health")
+		r, err := web.Get(client + "/health")
 		if err != nil {
 			return false
 		}

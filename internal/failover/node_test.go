@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -59,12 +60,12 @@ func (c *cluster) newNode(t testing.TB, name string, args ...string) *node {
 func (n *node) argv() []string {
 	argv := []string{
 		n.c.ferricd, "--dir", n.dir, "--bind", "127.0.0.1", "--port", strconv.Itoa(n.client),
-		"--node-name", n.name, "--cluster-name", n.c.name, "--etcd-endpoints", "http://" + n.toEtcd.Addr(),
+		"--node-name", n.name, "--cluster-name", n.c.name, "--etcd-endpoints", n.c.etcd.scheme() + n.toEtcd.Addr(),
 		"--replication-port", strconv.Itoa(n.replication),
 		"--announce-replication-port", strconv.Itoa(n.fromNodes.Port()),
 		"--lease-ttl", strconv.Itoa(ttl), "--enable-debug-command", "yes",
 	}
-	return append(append(argv, n.c.args...), n.args...)
+	return slices.Concat(argv, n.c.etcd.credentials, n.c.args, n.args)
 }
 
 // start starts the node, or starts it again, and does not wait for it to serve.
