@@ -1,6 +1,10 @@
 package store
 
-import "github.com/ferricd/ferricd/internal/invariants"
+import (
+	"slices"
+
+	"github.com/ferricd/ferricd/internal/invariants"
+)
 
 // An undo is one publication that can be taken back.
 type undo struct {
@@ -100,6 +104,8 @@ func (tx *Tx) Publish() {
 	// Deletions first: RENAME gives an object to another key, and the memory
 	// of an object may be accounted under one key only.
 	if len(tx.seen) > 1 {
+		// In one piece, where append would copy it again and again.
+		tx.journal = slices.Grow(tx.journal, len(tx.seen))
 		for _, i := range tx.seen {
 			if s := &tx.slots[i]; s.cur == nil && s.flags&flagsWork != 0 {
 				tx.publish(s)
