@@ -117,11 +117,11 @@ func migrate(c *Context) error {
 // whileWanted is done when the client has left, was unblocked, or the server ends.
 func (c *Context) whileWanted() (context.Context, func()) {
 	ctx, cancel := context.WithCancel(context.Background())
-	wake := c.Server.Waiting(c.Client)
-	go func() {
+	wake, gone := c.Server.Waiting(c.Client), c.Client.Conn.Gone()
+	go func() { // it may begin when the call is over, and c another's
 		select {
 		case <-wake:
-		case <-c.Client.Conn.Gone():
+		case <-gone:
 		case <-ctx.Done():
 		}
 		cancel()
