@@ -205,20 +205,20 @@ func (r *runner) close() {
 		}
 	}
 	if r.control != nil {
-		r.awaitGone()
+		r.awaitGone(r.clients[:]...)
 		r.control.Close()
 	}
 }
 
-// awaitGone waits until the server has noticed that the clients have left: what they
-// have subscribed to would else show in the next transcript.
-func (r *runner) awaitGone() {
+// awaitGone waits until the server has let clients go: what they have subscribed to
+// would else show in what follows.
+func (r *runner) awaitGone(clients ...*Client) {
 	for deadline := time.Now().Add(r.o.Timeout); time.Now().Before(deadline); {
 		v, err := r.control.Do("CLIENT", "LIST")
 		if err != nil || v.IsError() {
 			return
 		}
-		listed := slices.ContainsFunc(r.clients[:], func(c *Client) bool {
+		listed := slices.ContainsFunc(clients, func(c *Client) bool {
 			return c != nil && strings.Contains(v.Str, " addr="+c.conn.LocalAddr().String()+" ")
 		})
 		if !listed {
@@ -256,7 +256,10 @@ func (r *runner) play(st *step) error {
 	case silent:
 		return checkSilent(c)
 	case closes:
-		return checkCloses(c)
+		if err = checkCloses(c); err == nil && r.control != nil {
+			r.awaitGone(c)
+		}
+		return err
 	case command:
 		err = c.Send(st.words...)
 	case raw:
