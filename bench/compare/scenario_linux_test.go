@@ -103,11 +103,12 @@ const (
 	maxRequestBytes = 256 << 20
 )
 
-// requests builds the scenario's batches, over n keys.
+// requests builds the scenario's batches, over n keys: of few keys few, for a quick look.
 func (s scenario) requests(n int) *requests {
 	d := newDraw(s, n)
 	r := &requests{}
-	for len(r.ends)*s.depth < maxRequests && len(r.bytes) < maxRequestBytes {
+	calls := min(maxRequests, 4*n+s.conns*s.depth)
+	for len(r.ends)*s.depth < calls && len(r.bytes) < maxRequestBytes {
 		command := s.command
 		if command == "GET+SET" {
 			command = []string{"GET", "SET"}[d.random.IntN(2)]
