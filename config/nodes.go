@@ -75,6 +75,7 @@ func (c *Config) CheckNodes() error {
 		why    string
 	}{
 		{!has(ReplicationSecret), "etcd-endpoints needs a replication-secret, the same on all nodes"},
+		{strings.Count(c.String(ReplicationSecret), ",") > 1, "replication-secret holds more than two secrets"},
 		{!c.Bool(AppendOnly), "etcd-endpoints needs appendonly yes: the log is what the nodes copy"},
 		{has(EtcdCert) != has(EtcdKey), "etcd-cert and etcd-key are set together or not at all"},
 		{!has(EtcdUsername) && has(EtcdPassword), "etcd-password is set and etcd-username is not"},

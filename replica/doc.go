@@ -40,7 +40,8 @@
 //	F Ack                    where log, memory and disk have come to
 //	F Alive                  instead of Ack while there is no stream
 //
-// During a copy the log goes on. Nothing of that is held in memory: when the files
+// The chunks of all copies together keep to a rate: whoever joins takes processor and
+// disk from clients otherwise. During a copy the log goes on. Nothing of that is held in memory: when the files
 // are sent the leader's tail stands at their end and reads what has come since.
 //
 // The sender of a follower reads the log from its files. Who writes to the log never
