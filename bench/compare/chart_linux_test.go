@@ -45,8 +45,8 @@ text { fill: #e6edf3 } .s { fill: #9198a1 } .page { fill: #0d1117; stroke: #3d44
 }
 </style>`
 
-// drawChart writes what has a goal, as SVG.
-func drawChart(w io.Writer, results []result) error {
+// drawChart writes what has a goal, as SVG, with a line below that says what was measured.
+func drawChart(w io.Writer, results []result, below string) error {
 	var d drawing
 	bottoms := [2]int{chartTop, chartTop}
 	for _, p := range panels {
@@ -56,7 +56,7 @@ func drawChart(w io.Writer, results []result) error {
 		}
 		*at = d.panel(p, results, x, *at)
 	}
-	height := max(bottoms[0], bottoms[1]) + 10
+	height := max(bottoms[0]+20, bottoms[1]) + 10
 	var page drawing
 	page.put(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img" aria-label="ferricd beside redis-server">`, chartWidth, height, chartWidth, height)
 	page.put(`%s`, chartStyle)
@@ -68,6 +68,7 @@ func drawChart(w io.Writer, results []result) error {
 		page.put(`<rect class="b%d" x="%d" y="40" width="10" height="10"/><text x="%d" y="49">%s</text>`, i%3, 230+i*130, 245+i*130, html.EscapeString(s))
 	}
 	page.put(`<text class="s" x="%d" y="49" text-anchor="end">c: connections · P: commands in flight on each · keys at random and 64 B, if nothing else is said</text>`, chartWidth-20)
+	page.put(`<text class="s" x="20" y="%d">%s</text>`, height-12, html.EscapeString(below))
 	page.Write([]byte(d.String() + "</svg>\n"))
 	_, err := io.WriteString(w, page.String())
 	return err

@@ -37,10 +37,10 @@ func TestCompare(t *testing.T) {
 	require.NoError(t, err)
 	c := &comparison{
 		out: os.Stdout, makers: makers(t), rounds: *rounds, each: time.Duration(*seconds * float64(time.Second)), keys: *keys,
-		report: newReport(*out, fmt.Sprintf("%d rounds of %v s, %d keys, servers on one core, client on another", *rounds, *seconds, *keys)),
+		report: newReport(*out, fmt.Sprintf("rounds of %[2]v s: %[1]d; %[3]d keys; servers on one core, client on another", *rounds, *seconds, *keys)),
 	}
 	if c.serverCore, c.clientCore = cores(t); c.serverCore < 0 {
-		c.report.Settings = fmt.Sprintf("%d rounds of %v s, %d keys; one core for all, nothing is pinned", *rounds, *seconds, *keys)
+		c.report.Settings = fmt.Sprintf("rounds of %[2]v s: %[1]d; %[3]d keys; one core for all, nothing is pinned", *rounds, *seconds, *keys)
 	}
 	if *resume {
 		require.NotEmpty(t, *out, "-continue goes on with what is in -out")

@@ -18,8 +18,8 @@ import (
 // A report is what one comparison has shown so far. It is written to its directory after
 // each result, so that a run that is cut short keeps what it has measured.
 type report struct {
-	Commit, Date, Machine, Settings string
-	Results                         []result
+	Commit, Date, Machine, Version, Settings string
+	Results                                  []result
 
 	dir string // "": nothing is written
 }
@@ -63,7 +63,7 @@ func (r *report) add(of result) error {
 	}
 	var tables, chart bytes.Buffer
 	r.print(&tables)
-	if err := drawChart(&chart, r.Results); err != nil {
+	if err := drawChart(&chart, r.Results, fmt.Sprintf("commit %s, %s, beside %s", r.Commit, r.Date, r.Version)); err != nil {
 		return err
 	}
 	for name, content := range map[string][]byte{"compare.json": append(text, '\n'), "compare.md": tables.Bytes(), "compare.svg": chart.Bytes()} {
@@ -93,7 +93,7 @@ func (r *report) sort() {
 
 func (r *report) print(w io.Writer) {
 	fmt.Fprintln(w, "# ferricd beside redis-server\n\nMade by `make compare`; [compare/doc.go](compare/doc.go) says how it is measured and what the columns mean.")
-	fmt.Fprintf(w, "\n| | |\n|---|---|\n| commit | %s |\n| date | %s |\n| machine | %s |\n| settings | %s |\n", r.Commit, r.Date, r.Machine, r.Settings)
+	fmt.Fprintf(w, "\n| | |\n|---|---|\n| commit | %s |\n| date | %s |\n| machine | %s |\n| beside | %s |\n| settings | %s |\n", r.Commit, r.Date, r.Machine, r.Version, r.Settings)
 	fmt.Fprint(w, "\n![chart](compare.svg)\n\n## Goals\n\n")
 	printGoals(w, r.Results)
 	printLimits(w, r.Results)
@@ -192,7 +192,7 @@ func median(of []float64) float64 {
 
 // newReport says what is measured, where, and when.
 func newReport(dir, settings string) *report {
-	return &report{Commit: commit(), Date: time.Now().UTC().Format(time.DateOnly), Machine: machine(), Settings: settings, dir: dir}
+	return &report{Commit: commit(), Date: time.Now().UTC().Format(time.DateOnly), Machine: machine(), Version: version(), Settings: settings, dir: dir}
 }
 
 func commit() string {
@@ -207,7 +207,7 @@ func commit() string {
 	return strings.TrimSpace(string(id))
 }
 
-// machine is what the kernel and the programs say of themselves.
+// machine is what the kernel says of it.
 func machine() string {
 	field := func(file, name string) string {
 		text, _ := os.ReadFile(file)
@@ -219,13 +219,17 @@ func machine() string {
 		return name + " unknown"
 	}
 	release, _ := os.ReadFile("/proc/sys/kernel/osrelease")
-	version, _ := exec.Command(oracle, "--version").Output()
-	redis := oracle
-	for _, word := range strings.Fields(string(version)) {
+	return fmt.Sprintf("%d cores, %s, %s, Linux %s, %s", runtime.NumCPU(), field("/proc/cpuinfo", "model name"),
+		field("/proc/meminfo", "MemTotal"), strings.TrimSpace(string(release)), runtime.Version())
+}
+
+// version is which redis-server it is that all is compared with.
+func version() string {
+	text, _ := exec.Command(oracle, "--version").Output()
+	for _, word := range strings.Fields(string(text)) {
 		if v, found := strings.CutPrefix(word, "v="); found {
-			redis += " " + v
+			return oracle + " " + v
 		}
 	}
-	return fmt.Sprintf("%d cores, %s, %s, Linux %s, %s, %s", runtime.NumCPU(), field("/proc/cpuinfo", "model name"),
-		field("/proc/meminfo", "MemTotal"), strings.TrimSpace(string(release)), runtime.Version(), redis)
+	return oracle
 }

@@ -240,7 +240,7 @@ func TestGoalsAreJudgedByTheWorst(t *testing.T) {
 		require.Contains(t, out.String(), line)
 	}
 	results = append(results, of("MSET c50 P16 random 64B", 1, 1)) // of which no goal speaks
-	require.NoError(t, drawChart(&svg, results))
+	require.NoError(t, drawChart(&svg, results, "commit <&>"))
 	decoder := xml.NewDecoder(&svg)
 	shown := map[string]int{}
 	for {
