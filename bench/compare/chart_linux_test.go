@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -45,7 +46,8 @@ text { fill: #e6edf3 } .s { fill: #9198a1 } .page { fill: #0d1117; stroke: #3d44
 }
 </style>`
 
-// drawChart writes what has a goal, as SVG, with a line below that says what was measured.
+// drawChart writes what has a goal, be it measured or not, as SVG, with a line below that
+// says what was measured.
 func drawChart(w io.Writer, results []result, below string) error {
 	var d drawing
 	bottoms := [2]int{chartTop, chartTop}
@@ -86,16 +88,16 @@ func (d *drawing) put(format string, args ...any) { fmt.Fprintf(d, format+"\n", 
 func (d *drawing) panel(p panel, results []result, x, y int) int {
 	left := x + labelWidth
 	unit := barsWidth / p.most
-	first := true
-	for _, r := range results {
-		g, found := goalFor(r.Name, p.figure)
+	d.put(`<text class="h" x="%d" y="%d">%s</text>`, x, y+19, p.title)
+	y += headHeight
+	for _, name := range names(false) {
+		g, found := goalFor(name, p.figure)
 		if !found {
 			continue
 		}
-		if first {
-			d.put(`<text class="h" x="%d" y="%d">%s</text>`, x, y+19, p.title)
-			y += headHeight
-			first = false
+		r := result{Name: name}
+		if i := slices.IndexFunc(results, func(r result) bool { return r.Name == name }); i >= 0 {
+			r = results[i]
 		}
 		bars := d.compared(r, p.figure)
 		d.put(`<rect class="row" x="%d" y="%d" width="%d" height="%d" rx="2"/>`, x, y, columnWidth, rowHeight-2)

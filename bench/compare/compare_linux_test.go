@@ -46,6 +46,7 @@ func TestCompare(t *testing.T) {
 		require.NotEmpty(t, *out, "-continue goes on with what is in -out")
 		require.NoError(t, c.report.resume())
 	}
+	require.NoError(t, c.report.write(), "now, not after the first row")
 	// Who interrupts has the goals for what was measured; a second time ends at once.
 	ctx, stop := signal.NotifyContext(t.Context(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)

@@ -53,10 +53,14 @@ func (r *report) has(name string) bool {
 // add keeps a result and writes the files anew.
 func (r *report) add(of result) error {
 	r.Results = append(r.Results, of)
+	r.sort()
+	return r.write()
+}
+
+func (r *report) write() error {
 	if r.dir == "" {
 		return nil
 	}
-	r.sort()
 	text, err := json.MarshalIndent(r, "", "\t")
 	if err != nil {
 		return err
@@ -79,16 +83,24 @@ func (r *report) add(of result) error {
 	return nil
 }
 
+// names are those of all that is measured, in order.
+func names(every bool) []string {
+	var all []string
+	for _, s := range scenarios(every) {
+		all = append(all, s.String())
+	}
+	for _, k := range kinds(1, every) {
+		all = append(all, k.name)
+	}
+	return all
+}
+
 // sort brings the results of several runs into the order of one.
 func (r *report) sort() {
-	at := map[string]int{}
-	for _, s := range scenarios(true) {
-		at[s.String()] = len(at)
-	}
-	for _, k := range kinds(1, true) {
-		at[k.name] = len(at)
-	}
-	slices.SortStableFunc(r.Results, func(a, b result) int { return cmp.Compare(at[a.Name], at[b.Name]) })
+	all := names(true)
+	slices.SortStableFunc(r.Results, func(a, b result) int {
+		return cmp.Compare(slices.Index(all, a.Name), slices.Index(all, b.Name))
+	})
 }
 
 func (r *report) print(w io.Writer) {
