@@ -54,6 +54,10 @@
 // elements and prints what each takes: of the resident set after MEMORY PURGE, and of
 // what the servers themselves say that they use.
 //
+// # Beside redis-server
+//
+// Package compare, which make compare runs, measures whole servers over the network.
+//
 // Compare systems within one run, on one machine, with nothing else on it; the
 // ratio between two lines means more than either. RESULTS.md holds figures.
 package bench
