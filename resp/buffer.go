@@ -12,25 +12,25 @@ import (
 // the garbage collector.
 const (
 	minBuffer = 4 << 10
-	maxBuffer = 1 << 20 // kept in a pool
+	maxBuffer = 1<<20 + minBuffer // kept in a pool: a value of 1 MiB and what is around it
 	maxHint   = 64 << 10
 )
 
 type buffer struct{ b []byte }
 
-var bufferPools [5]sync.Pool // 4 KiB, 16 KiB, 64 KiB, 256 KiB, 1 MiB
+var bufferSizes = [...]int{minBuffer, 16 << 10, 64 << 10, 256 << 10, maxBuffer}
+
+var bufferPools [len(bufferSizes)]sync.Pool
 
 // getBuffer returns an empty buffer with room for at least n bytes.
 func getBuffer(n int) *buffer {
-	size := minBuffer
-	for i := range bufferPools {
+	for i, size := range bufferSizes {
 		if n <= size {
 			if p, ok := bufferPools[i].Get().(*buffer); ok {
 				return p
 			}
 			return &buffer{make([]byte, 0, size)}
 		}
-		size *= 4
 	}
 	return &buffer{make([]byte, 0, n)}
 }
@@ -46,9 +46,9 @@ func (p *buffer) free() {
 		}
 	}
 	p.b = p.b[:0]
-	i := 0
-	for size := 4 * minBuffer; i < len(bufferPools)-1 && cap(p.b) >= size; size *= 4 {
-		i++
+	i := len(bufferSizes) - 1
+	for cap(p.b) < bufferSizes[i] {
+		i--
 	}
 	bufferPools[i].Put(p)
 }

@@ -43,7 +43,11 @@ func TestIdleConnectionsAreSmall(t *testing.T) {
 	}
 	each := (inUse() - before) / n
 	t.Logf("%d bytes for each of %d connections, both ends", each, n)
-	require.Less(t, each, int64(16<<10))
+	most := int64(16 << 10)
+	if s.transport.loops() && !underRace {
+		most = 2 << 10
+	}
+	require.Less(t, each, most)
 	require.Equal(t, n, s.Totals().Clients)
 	runtime.KeepAlive(conns)
 }

@@ -146,12 +146,13 @@ func unknown(w *Writer, args [][]byte) {
 	w.Error(fmt.Sprintf("ERR unknown command '%.128s', with args beginning with: %s", args[0], b))
 }
 
-// testTransport is what the tests are run with: they hold for all.
-var testTransport = Transports[os.Getenv("FERRICD_TRANSPORT")]
+// testTransport is what the tests are run with: they hold for all. It is not asked
+// for before they run, or the result of one transport would be kept for the other.
+func testTransport() Transport { return Transports[os.Getenv("FERRICD_TRANSPORT")] }
 
 func startServer(t testing.TB, h Handler, l *Limits) (*Server, string) {
 	t.Helper()
-	s := NewServer(h, Options{Limits: l, Transport: testTransport})
+	s := NewServer(h, Options{Limits: l, Transport: testTransport()})
 	ln, err := s.Listen("127.0.0.1:0")
 	require.NoError(t, err)
 	serve(t, s)

@@ -74,7 +74,23 @@ func (w *Writer) Error(text string) {
 func (w *Writer) Int(n int64) { w.buf = redcon.AppendInt(w.buf, n) }
 
 // Bulk replies with a bulk string.
-func (w *Writer) Bulk(b []byte) { w.buf = redcon.AppendBulk(w.buf, b) }
+func (w *Writer) Bulk(b []byte) {
+	if n := len(b) + bulkFrame; n > cap(w.buf)-len(w.buf) && n+cap(w.buf) >= minBuffer {
+		w.grow(n)
+	}
+	w.buf = redcon.AppendBulk(w.buf, b)
+}
+
+// bulkFrame is the most that a bulk string takes besides its bytes.
+const bulkFrame = len("$9223372036854775807\r\n\r\n")
+
+// grow makes room for n more bytes, twice what there is at least, and gives back to the pools
+// what there was. append would take new memory for every large reply.
+func (w *Writer) grow(n int) {
+	p := getBuffer(max(len(w.buf)+n, 2*cap(w.buf)))
+	w.buf, p.b = append(p.b, w.buf...), w.buf
+	p.free()
+}
 
 // BulkString replies with a bulk string.
 func (w *Writer) BulkString(s string) { w.buf = redcon.AppendBulkString(w.buf, s) }
