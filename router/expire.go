@@ -79,9 +79,12 @@ func (e *expiry) sweep(shard int) (deleted, found int) {
 	e.due = e.due[:0]
 	e.r.ks.ExpireDue(shard, now, expireBatch, func(ref store.Ref) { e.due = append(e.due, ref) })
 	for _, ref := range e.due {
+		if e.off.Load() {
+			break
+		}
 		if e.rem.remove(ref, now, command.NotifyExpired, "expired", func(tx *store.Tx) bool {
 			_, alive := tx.ExpireAt(ref.Key)
-			return !alive
+			return !alive && !e.off.Load() // which may have come since the cycle began
 		}) {
 			deleted++
 			e.r.counters.Expired.Add(1)

@@ -146,10 +146,10 @@ func (r *Router) protected(c *resp.Conn) string {
 		"'CONFIG SET protected-mode no' from a local connection or 'protected-mode no' in the configuration."
 }
 
-// Closed forgets a connection.
+// Closed forgets a connection. It is listed until nothing of it is left.
 func (r *Router) Closed(c *resp.Conn) {
 	s := c.Data.(*session)
-	r.clients.Delete(c.ID)
+	defer r.clients.Delete(c.ID)
 	if s.up != nil {
 		s.up.Close()
 	}
