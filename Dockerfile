@@ -7,7 +7,7 @@ RUN go mod download
 COPY . .
 # VERSION stamps what --version and INFO say; empty keeps the one in the source.
 ARG VERSION=
-RUN CGO_ENABLED=0 go build -trimpath \
+RUN CGO_ENABLED=0 go build -trimpath -pgo=cmd/ferricd/release.pgo \
         -ldflags "-s -w ${VERSION:+-X github.com/ferricd/ferricd/server.Version=$VERSION}" \
         -o /out/ferricd ./cmd/ferricd \
     && mkdir -p /out/data

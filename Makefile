@@ -25,16 +25,19 @@ ERRCHECK    := github.com/kisielk/errcheck@v1.30.0
 INEFFASSIGN := github.com/gordonklaus/ineffassign@v0.2.0
 MISSPELL    := github.com/golangci/misspell/cmd/misspell@v0.8.0
 
-.PHONY: help build run test test-goroutine race invariants lint bench compare memory restart tail oracle differ etcd-test docs fuzz cross docker docker-test failover failover-bench docker-cluster-test
+.PHONY: help build run pgo test test-goroutine race invariants lint bench compare memory restart tail oracle differ etcd-test docs fuzz cross docker docker-test failover failover-bench docker-cluster-test
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
 
 build: ## build bin/ferricd
-	$(GO) build -trimpath -o bin/ferricd ./cmd/ferricd
+	$(GO) build -trimpath -pgo=cmd/ferricd/release.pgo -o bin/ferricd ./cmd/ferricd
 
 run: ## start a server on 127.0.0.1:6379; ARGS="--port 7000" for options
 	$(GO) run ./cmd/ferricd $(ARGS)
+
+pgo: ## record again the profile by which make build and the image are optimised; needs redis-benchmark
+	$(GO) test -count=1 -run '^TestRecordProfile$$' -cpuprofile cmd/ferricd/release.pgo -o /dev/null ./cmd/ferricd -args -record 20
 
 test: ## run all tests
 	$(GO) test ./...
