@@ -62,6 +62,25 @@ func (c *Commands) Record(id uint64, row int, took int64, failed bool) {
 	k.took.Record(took)
 }
 
+// RecordRun counts n calls of which failed answered an error, and which together took
+// so many nanoseconds: each counts for its share.
+func (c *Commands) RecordRun(id uint64, row, n int, took int64, failed int) {
+	p := &c.cells[id&uint64(len(c.cells)-1)][row]
+	k := p.Load()
+	if k == nil {
+		k = first(p)
+	}
+	k.nanos.Add(took)
+	if failed > 0 {
+		k.failed.Add(int64(failed))
+	}
+	if c.untracked.Load() {
+		k.plain.Add(int64(n))
+		return
+	}
+	k.took.recordMany(took/int64(n), n)
+}
+
 // first makes a row's cell, or finds the one that somebody else has just made.
 func first(p *atomic.Pointer[calls]) *calls {
 	fresh := new(calls)

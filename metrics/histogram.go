@@ -25,6 +25,9 @@ type Histogram struct {
 // Record counts one duration in nanoseconds; a negative one counts as 0.
 func (h *Histogram) Record(ns int64) { h.counts[bucketOf(ns)].Add(1) }
 
+// recordMany counts n durations, all the same.
+func (h *Histogram) recordMany(ns int64, n int) { h.counts[bucketOf(ns)].Add(int64(n)) }
+
 // bucketOf is the bucket that ns falls into.
 func bucketOf(ns int64) int {
 	if ns < fine {

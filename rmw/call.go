@@ -50,7 +50,7 @@ type Verdict uint8
 
 const (
 	Done     Verdict = iota
-	HandOver         // the coordinator only: nothing was changed, let my own goroutine do it
+	HandOver         // the coordinator only: nothing is half done, let my own goroutine do it, or the rest
 )
 
 // Work is what a call does. The same object serves inline, handed over and in
@@ -58,8 +58,8 @@ const (
 type Work interface {
 	// Run does it, with the latches held and the gate read-locked. byCoordinator
 	// tells that the shard's coordinator runs it, so it must not wait for
-	// anything; it may then answer HandOver, having changed nothing, to be run
-	// again by its own goroutine.
+	// anything; it may then answer HandOver, with nothing half done, to be run
+	// again, or to its end, by its own goroutine.
 	Run(byCoordinator bool) Verdict
 
 	// BeforePark is called at most once per Run of a call, before it stands in
@@ -75,6 +75,10 @@ type Call struct {
 
 	// Short: one latch, O(1), cannot wait. The coordinator may run it.
 	Short bool
+
+	// Size is how many commands the work is, of those that a coordinator runs under
+	// one claim; 0 is 1.
+	Size int
 
 	// Closes: it publishes more than once, so that readers without a latch must
 	// keep away from CloseLatches (nil: all of Latches) meanwhile.

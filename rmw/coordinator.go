@@ -209,9 +209,9 @@ func (c *coordinator) serve(ln *line) {
 	}
 	ln.taken.Add(1)
 	start := time.Now()
-	ran := 0
+	ran, size := 0, 0
 	defer func() { c.served(ran, start) }()
-	for ran < c.r.drain {
+	for size < c.r.drain {
 		c.r.at("taken")
 		k := c.next(ln)
 		c.r.at("claimed")
@@ -231,6 +231,7 @@ func (c *coordinator) serve(ln *line) {
 			return
 		}
 		ran++
+		size += max(k.Size, 1)
 		c.answer(k, endRan)
 		if c.urgent.Load() {
 			c.takeNotes()

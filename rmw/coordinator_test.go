@@ -450,3 +450,24 @@ func TestStop(t *testing.T) {
 	require.NoError(t, r.Stop(t.Context()))
 	requireAtRest(t, r)
 }
+
+// A call that is several commands counts as so many: the others of the shard get
+// their turn as soon as behind single ones.
+func TestDrainCountsWhatACallIs(t *testing.T) {
+	r := start(t, Options{Shards: 1, Slots: 1, Drain: 16})
+	release := hold(t, r, 0)
+	var wg sync.WaitGroup
+	for i := range 6 {
+		wg.Go(func() {
+			if err := newClient(r).run(&Call{Latches: []latch.ID{0}, Short: true, Size: 8, Work: do(func() {})}); err != nil {
+				t.Error(err)
+			}
+		})
+		inLine(t, r, i+1)
+	}
+	release()
+	wg.Wait()
+	settled(t, r)
+	require.EqualValues(t, 2, r.Total().BatchMax)
+	require.EqualValues(t, 3, r.Total().Batches)
+}

@@ -18,6 +18,10 @@
 // takes longer gets the latch handed over, so that a long call or a latch that is
 // never released delays nobody at another latch.
 //
+// A call may be several commands of one client for one latch (Call.Size). They
+// share the claim, or else the place in line, and of what a coordinator runs
+// under one claim they count as so many.
+//
 // # What is guaranteed
 //
 //   - A call runs alone among the calls that share a latch with it, and under the

@@ -88,6 +88,18 @@ func (s *session) noTouch(spec *command.Spec) bool {
 
 // claim runs a call under the latches of its keys, inline or in line.
 func (s *session) claim(spec *command.Spec) error {
+	if err := s.claimFor(spec, s, 1); err != nil {
+		return s.lineError(err)
+	}
+	if w := s.waiter.Load(); w != nil {
+		return s.await(w)
+	}
+	return s.err
+}
+
+// claimFor runs work, which is so many commands, under the latches of the keys that
+// were found.
+func (s *session) claimFor(spec *command.Spec, work rmw.Work, size int) error {
 	k := s.call
 	if !k.Reusable() { // it was withdrawn: its line may still know it, and its latches
 		k = new(rmw.Call)
@@ -101,20 +113,14 @@ func (s *session) claim(spec *command.Spec) error {
 		slices.Sort(s.ids)
 		s.ids = slices.Compact(s.ids)
 	}
-	k.Owner, k.Latches, k.Work = s.owner, s.ids, s
+	k.Owner, k.Latches, k.Work, k.Size = s.owner, s.ids, work, size
 	k.Short = len(s.ids) == 1 && (spec.Has(command.Fast) || spec.Has(command.Short)) && !spec.Has(command.Blocking)
 	k.Closes = len(s.refs) > 1 && spec.Has(command.Write)
 	k.Gone = nil
 	if s.conn != nil {
 		k.Gone = s.conn.Gone()
 	}
-	if err := s.r.runner.Run(s.pass, k); err != nil {
-		return s.lineError(err)
-	}
-	if w := s.waiter.Load(); w != nil {
-		return s.await(w)
-	}
-	return s.err
+	return s.r.runner.Run(s.pass, k)
 }
 
 // lineError says why a call did not run.
@@ -138,10 +144,21 @@ func (s *session) Run(byCoordinator bool) rmw.Verdict {
 	if byCoordinator {
 		mode = store.InLine
 	}
+	s.resume()
+	return s.once(mode)
+}
+
+// resume is the first thing that a call does which may have stood in line: the time
+// is another.
+func (s *session) resume() {
 	if s.parked {
 		s.ctx.Now = s.clock()
 		s.answering()
 	}
+}
+
+// once runs the command in hand and commits what it has done.
+func (s *session) once(mode store.Mode) rmw.Verdict {
 	if s.barred(s.ctx.Spec) {
 		s.err = errMoved
 		return rmw.Done
@@ -169,7 +186,7 @@ func (s *session) Run(byCoordinator bool) rmw.Verdict {
 		s.block(wait)
 		return rmw.Done
 	}
-	if byCoordinator && errors.Is(s.err, store.ErrLocked) {
+	if mode == store.InLine && errors.Is(s.err, store.ErrLocked) {
 		s.ctx.Reply.Truncate(mark)
 		s.ctx.Begin(s.ctx.Spec, s.ctx.Args, s.ctx.Now, command.NotifyClass(s.r.watched.Load()))
 		return rmw.HandOver

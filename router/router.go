@@ -180,15 +180,19 @@ func (s *session) batch(c *resp.Conn, b *resp.Batch) {
 	}
 	c.AppendPushes() // what came before these commands stands before their replies
 	chunk := int(s.r.limits.ReplyChunk.Load())
-	for i := 0; i < b.Len(); i++ {
+	for i, fresh := 0, 0; i < b.Len(); {
 		if i += s.forward(b, i); i == b.Len() {
 			return
 		}
-		s.serve(b.Args(i))
-		if s.moved {
-			i--
-			continue
+		n := s.serveRun(b, i)
+		if n == 0 {
+			s.serve(b.Args(i))
+			if s.moved {
+				continue
+			}
+			n = 1
 		}
+		i, fresh = i+n, fresh+n
 		c.AppendPushes()
 		if s.closing {
 			c.Close()
@@ -199,7 +203,8 @@ func (s *session) batch(c *resp.Conn, b *resp.Batch) {
 		if c.Closing() {
 			return
 		}
-		if i&127 == 127 {
+		if fresh >= 128 {
+			fresh = 0
 			s.renew()
 		}
 		if c.Reply.Len() >= chunk {

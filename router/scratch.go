@@ -16,13 +16,14 @@ type scratch struct {
 	s    *session // that has borrowed it
 	pass *rmw.Pass
 
-	ctx    command.Context
-	tx     store.Tx
-	call   *rmw.Call
-	refs   []store.Ref
-	ids    []latch.ID
-	addKey func(i int, a command.Access)
-	addRef func(db int, key []byte)
+	ctx      command.Context
+	tx       store.Tx
+	call     *rmw.Call
+	together run
+	refs     []store.Ref
+	ids      []latch.ID
+	addKey   func(i int, a command.Access)
+	addRef   func(db int, key []byte)
 
 	kept        []byte
 	keptArgs    [][]byte

@@ -86,7 +86,7 @@ func (s *session) touch(b *resp.Batch) {
 	s.hashes = s.hashes[:0]
 	db := s.client.DB()
 	for i := range b.Len() {
-		if args := b.Args(i); len(args) > 1 {
+		if args := b.Args(i); len(args) > 1 && (i == 0 || !alike(b.Args(i-1), args)) {
 			s.hashes = append(s.hashes, s.r.ks.Hash(db, args[1]))
 		}
 	}

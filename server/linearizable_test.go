@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -140,31 +141,39 @@ var listModel = porcupine.Model{
 	Step: stepLists,
 }
 
-// record lets clients send random commands at once and returns what happened.
-func record(t *testing.T, args []string, clients, each int, next func(*rand.Rand) []string) []porcupine.Operation {
+// record lets clients send random commands at once, each up to most times in one
+// piece, and returns what happened.
+func record(t *testing.T, args []string, clients, each, most int, next func(*rand.Rand) []string) []porcupine.Operation {
 	s := testserver.Start(t, args...)
 	start := time.Now()
 	var mu sync.Mutex
 	var history []porcupine.Operation
 	var wg sync.WaitGroup
 	for id := range clients {
-		c := transcript.NewClient(testserver.Dial(t, s), 10*time.Second)
+		conn := testserver.Dial(t, s)
+		c := transcript.NewClient(conn, 10*time.Second)
 		wg.Go(func() {
 			rng := rand.New(rand.NewPCG(uint64(id), 7))
 			for range each {
-				argv := next(rng)
+				argv, n := next(rng), 1+rng.IntN(most)
 				call := time.Since(start).Nanoseconds()
-				reply, err := c.Do(argv...)
-				done := time.Since(start).Nanoseconds()
-				if err != nil {
-					t.Errorf("%q: %v", argv, err)
-					return
+				_, err := io.WriteString(conn, strings.Repeat(strings.Join(argv, " ")+"\r\n", n))
+				for ; n > 0; n-- {
+					var reply transcript.Value
+					if err == nil {
+						reply, err = c.Receive(false)
+					}
+					if err != nil {
+						t.Errorf("%q: %v", argv, err)
+						return
+					}
+					done := time.Since(start).Nanoseconds()
+					mu.Lock()
+					history = append(history, porcupine.Operation{
+						ClientId: id, Input: input{argv}, Call: call, Output: reply.String(), Return: done,
+					})
+					mu.Unlock()
 				}
-				mu.Lock()
-				history = append(history, porcupine.Operation{
-					ClientId: id, Input: input{argv}, Call: call, Output: reply.String(), Return: done,
-				})
-				mu.Unlock()
 			}
 		})
 	}
@@ -185,7 +194,7 @@ var modes = []struct {
 func TestStringsAreLinearizable(t *testing.T) {
 	for _, mode := range modes {
 		t.Run(mode.name, func(t *testing.T) {
-			history := record(t, mode.args, 8, 150, func(r *rand.Rand) []string {
+			history := record(t, mode.args, 8, 100, 3, func(r *rand.Rand) []string {
 				key := fmt.Sprint("k", r.IntN(3))
 				switch r.IntN(11) {
 				case 0, 1:
@@ -218,7 +227,7 @@ func TestListsAreLinearizableAcrossKeys(t *testing.T) {
 		t.Run(mode.name, func(t *testing.T) {
 			var unique atomic.Int64 // elements that differ make the search short
 			for range 12 {
-				history := record(t, mode.args, 4, 25, func(r *rand.Rand) []string {
+				history := record(t, mode.args, 4, 25, 1, func(r *rand.Rand) []string {
 					from, to := "a", "b"
 					if r.IntN(2) == 0 {
 						from, to = to, from

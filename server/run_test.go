@@ -1,0 +1,121 @@
+package server
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ferricd/ferricd/router"
+)
+
+// pipelined sends commands in one piece and wants these bytes for them.
+func pipelined(t *testing.T, s *Server, request, want string) {
+	t.Helper()
+	conn, err := net.Dial("tcp", s.Addr())
+	require.NoError(t, err)
+	defer conn.Close()
+	_, err = io.WriteString(conn, request)
+	require.NoError(t, err)
+	answered(t, conn, want)
+}
+
+func answered(t *testing.T, conn net.Conn, want string) {
+	t.Helper()
+	require.NoError(t, conn.SetReadDeadline(time.Now().Add(time.Minute)))
+	got := make([]byte, len(want))
+	n, err := io.ReadFull(conn, got)
+	require.NoError(t, err, "%q", got[:n])
+	require.Equal(t, want, string(got))
+}
+
+func upTo(n int) (replies string) {
+	for i := range n {
+		replies += fmt.Sprintf(":%d\r\n", i+1)
+	}
+	return replies
+}
+
+// Commands for one key that stand one behind the other claim its latch once.
+func TestARunClaimsOnce(t *testing.T) {
+	s := open(t, Options{})
+	pipelined(t, s, strings.Repeat("INCR n\r\n", 8), upTo(8))
+	require.EqualValues(t, 1, s.runner.Total().Fast)
+	require.Contains(t, s.Info([]string{"commandstats"}), "cmdstat_incr:calls=8,")
+
+	pipelined(t, s, strings.Repeat("INCR m\r\n", 40), upTo(40))
+	require.EqualValues(t, 6, s.runner.Total().Fast, "and let go of it after eight")
+}
+
+// A run that loses the latch has one place in the line.
+func TestARunStandsInLineOnce(t *testing.T) {
+	s := open(t, Options{})
+	release := hold(t, s, "n")
+	conn, err := net.Dial("tcp", s.Addr())
+	require.NoError(t, err)
+	defer conn.Close()
+	_, err = io.WriteString(conn, "PING\r\n"+strings.Repeat("INCR n\r\n", 32)+"PING\r\n")
+	require.NoError(t, err)
+	answered(t, conn, "+PONG\r\n")
+	require.Eventually(t, func() bool { return s.runner.Total().Depth == 1 }, 10*time.Second, time.Millisecond)
+	release()
+	answered(t, conn, upTo(32)+"+PONG\r\n")
+	stats := s.runner.Total()
+	require.EqualValues(t, 1, stats.Slow)
+	require.EqualValues(t, 1, stats.ByCoordinator)
+}
+
+// Each command of a run that is withdrawn gets an answer, and none is applied.
+func TestARunThatIsWithdrawn(t *testing.T) {
+	s := open(t, Options{}, "--rmw-wait", "20")
+	release := hold(t, s, "n")
+	pipelined(t, s, strings.Repeat("INCR n\r\n", 3)+"PING\r\n", strings.Repeat("-BUSY key is contended\r\n", 3)+"+PONG\r\n")
+	require.Contains(t, s.Info([]string{"commandstats"}), "cmdstat_incr:calls=3,")
+	require.EqualValues(t, 1, s.runner.Total().Timeouts)
+	release()
+	c := dial(t, s)
+	require.Equal(t, "OK", do(t, c, "CONFIG", "SET", "rmw-wait", "60000"))
+	require.Equal(t, "(integer) 1", do(t, c, "INCR", "n"))
+}
+
+// Who waits for what a command of a run leaves is served before the next.
+func TestARunWakesWhoIsBlockedBetweenItsCommands(t *testing.T) {
+	for _, args := range [][]string{nil, collisions, {"--rmw-always-queue", "yes"}} {
+		s := open(t, Options{}, args...)
+		c, waits := dial(t, s), dial(t, s)
+		for range 20 {
+			require.NoError(t, waits.Send("BLPOP", "l", "0"))
+			require.Eventually(t, func() bool { return s.router.Blocked() == 1 }, 10*time.Second, time.Millisecond)
+			pipelined(t, s, "RPUSH l a\r\nRPUSH l b\r\nRPUSH l c\r\n", ":1\r\n:1\r\n:2\r\n")
+			v, err := waits.Receive(false)
+			require.NoError(t, err)
+			require.Contains(t, v.String(), `"a"`)
+			require.Equal(t, "(integer) 1", do(t, c, "DEL", "l"))
+		}
+	}
+}
+
+// A sink that panics at one command of a run takes that one down, and no other.
+func TestAPanicInTheMiddleOfARun(t *testing.T) {
+	for _, args := range [][]string{nil, {"--rmw-always-queue", "yes"}} {
+		s := open(t, Options{Sink: &sinkThatPanics{at: 2}}, args...)
+		pipelined(t, s, strings.Repeat("INCR n\r\n", 4), ":1\r\n-ERR internal error\r\n:2\r\n:3\r\n")
+		require.EqualValues(t, 1, s.runner.Total().Panics)
+	}
+}
+
+type sinkThatPanics struct {
+	router.NoSink
+	at, n int
+}
+
+func (s *sinkThatPanics) Append(db int, now int64, records []router.Record) uint64 {
+	if s.n++; s.n == s.at {
+		panic("sink")
+	}
+	return s.NoSink.Append(db, now, records)
+}
