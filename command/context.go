@@ -7,7 +7,9 @@ import (
 	"github.com/ferricd/ferricd/store"
 )
 
-// Context is one call. It is valid until its handler returns.
+// Context is one call. It is valid until its handler returns: the next call, which may
+// be another client's, gets the same one. Nothing may keep a *Context, or a slice that
+// belongs to it, past its handler; what a goroutine or a Wait needs later is copied.
 type Context struct {
 	Spec   *Spec
 	Args   [][]byte     // Args[0] is the name as sent; valid until the handler returns

@@ -47,20 +47,22 @@ type Conn struct {
 	sock  net.Conn        // the socket
 	raw   syscall.RawConn // nil with TLS
 	tls   *tls.Conn       // nil without
-	unix  bool
 	fd    int
 	loop  *loop // nil: it has a goroutine
 	start int64 // when it was accepted, on the server's clock
 
 	state   atomic.Int32
 	class   atomic.Int32
-	stop    atomic.Bool            // Close was called
-	opened  atomic.Bool            // Open has returned: Data may be read by others
-	left    atomic.Bool            // leave was called
+	stop    atomic.Bool // Close was called
+	opened  atomic.Bool // Open has returned: Data may be read by others
+	left    atomic.Bool // leave was called
+	unix    bool
+	timed   bool                   // a write deadline is set
+	more    bool                   // with a loop: there may be something to read, and nobody will tell
+	hup     bool                   // with a loop: the peer sends nothing more
 	gone    atomic.Pointer[gone]   // nil until somebody asks
 	reason  atomic.Pointer[string] // why it was killed
 	ioErr   error                  // what ended reading
-	timed   bool                   // a write deadline is set
 	in      input
 	batch   *Batch  // nil while the client is waited for
 	replies *buffer // what Reply.buf was borrowed as; nil while the client is waited for
@@ -70,8 +72,6 @@ type Conn struct {
 	unsent  []byte // what writeReady is to send: it takes off what the socket takes
 	evented *sock  // the socket, if a loop serves it
 	origin  *Origin
-	more    bool                   // with a loop: there may be something to read, and nobody will tell
-	hup     bool                   // with a loop: the peer sends nothing more
 	out     atomic.Pointer[outbox] // nil until something was put in
 	watch   *watch                 // nil until it parks for the first time
 	stats   connStats

@@ -4,7 +4,9 @@ package resp
 // are called by the connection's own goroutine, one at a time.
 type Handler interface {
 	// Open is called before the first byte is read (after the handshake, with
-	// TLS). It may set c.Data, and may end the connection with RejectAndClose.
+	// TLS). It may set c.Data, and may end the connection with RejectAndClose. It
+	// must not wait: with event loops the accepting goroutine calls it, and nobody
+	// else is let in meanwhile.
 	Open(c *Conn)
 	// Serve runs the commands of a batch in order and writes their replies to
 	// c.Reply. It stops early when c.Closing says so. It holds nothing that

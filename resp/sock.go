@@ -41,8 +41,12 @@ type sock struct {
 type side struct {
 	waits atomic.Bool   // an event is to leave a token in wake
 	wake  chan struct{} // capacity 1; nil until somebody waits. A token may be stale
-	until time.Time
+	until int64         // nanoseconds after sockBegan: waiting fails from then on; 0: never
 }
+
+// sockBegan is where deadlines count from: a number is a third of a time.Time, and an
+// idle connection has two.
+var sockBegan = time.Now()
 
 // newSock takes the socket out of the runtime's poller; nc is of no use after it.
 // After an error nc is as before.
@@ -119,17 +123,18 @@ func (s *sock) await(d *side, try func(fd uintptr) bool) error {
 		if closed {
 			return net.ErrClosed
 		}
-		if !until.IsZero() && !time.Now().Before(until) {
+		left := time.Duration(until) - time.Since(sockBegan)
+		if until != 0 && left <= 0 {
 			return os.ErrDeadlineExceeded
 		}
 		if try(uintptr(s.fd)) {
 			return nil
 		}
-		if until.IsZero() {
+		if until == 0 {
 			<-d.wake
 			continue
 		}
-		timer := time.NewTimer(time.Until(until))
+		timer := time.NewTimer(left)
 		select {
 		case <-d.wake:
 		case <-timer.C:
@@ -227,8 +232,14 @@ func (s *sock) SetReadDeadline(t time.Time) error { return s.setDeadline(&s.in, 
 func (s *sock) SetWriteDeadline(t time.Time) error { return s.setDeadline(&s.out, t) }
 
 func (s *sock) setDeadline(d *side, t time.Time) error {
+	until := int64(0)
+	if !t.IsZero() {
+		if until = int64(t.Sub(sockBegan)); until == 0 {
+			until = 1
+		}
+	}
 	s.mu.Lock()
-	d.until = t
+	d.until = until
 	d.signal()
 	s.mu.Unlock()
 	return nil
