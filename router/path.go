@@ -116,9 +116,9 @@ func (s *session) claimFor(spec *command.Spec, work rmw.Work, size int) error {
 	k.Owner, k.Latches, k.Work, k.Size = s.owner, s.ids, work, size
 	k.Short = len(s.ids) == 1 && (spec.Has(command.Fast) || spec.Has(command.Short)) && !spec.Has(command.Blocking)
 	k.Closes = len(s.refs) > 1 && spec.Has(command.Write)
-	k.Gone = nil
-	if s.conn != nil {
-		k.Gone = s.conn.Gone()
+	k.Gone = nil // BeforePark sets it: the first to ask makes a channel that the client then keeps
+	if s.conn != nil && (work != rmw.Work(s) || spec.Has(command.Blocking)) {
+		k.Gone = s.conn.Gone() // block hands it to the call that waits
 	}
 	return s.r.runner.Run(s.pass, k)
 }
@@ -197,7 +197,12 @@ func (s *session) once(mode store.Mode) rmw.Verdict {
 // BeforePark is called before the call stands in line, holding nothing: the
 // arguments point into the read buffer and must be kept, and the client gets
 // what it is owed.
-func (s *session) BeforePark() { s.park() }
+func (s *session) BeforePark() {
+	if s.conn != nil {
+		s.call.Gone = s.conn.Gone()
+	}
+	s.park()
+}
 
 // walk runs a command that looks at all shards. Who wants to close the gate waits
 // for it with the gate open.
