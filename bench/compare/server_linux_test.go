@@ -93,7 +93,8 @@ func (m maker) start(t *testing.T, core int, appendfsync string) *server {
 	}
 	cmd := exec.Command(m.binary, append(args, m.options...)...)
 	// A test that panics or is killed takes its servers with it.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	// Ctrl-C, which a terminal sends to the whole group, is for the test alone.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	require.NoError(t, startOn(cmd, core))
 	stopped := false
 	s := &server{name: logged(m.name, appendfsync), addr: addr, pid: cmd.Process.Pid, stop: func() {
