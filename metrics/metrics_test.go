@@ -144,6 +144,21 @@ func TestCommandsCountByRow(t *testing.T) {
 	require.Equal(t, CommandStats{Calls: 1, Usec: 1}, c.Stats(1))
 }
 
+// Calls that were timed together count as if each had taken its share.
+func TestCommandsCountARun(t *testing.T) {
+	c, each := NewCommands(2), NewCommands(2)
+	for row := range 2 {
+		c.TrackLatency(row == 0)
+		each.TrackLatency(row == 0)
+		c.RecordRun(1, row, 4, 10_000, 1)
+		for i := range 4 {
+			each.Record(1, row, 2500, i == 0)
+		}
+		require.Equal(t, each.Stats(row), c.Stats(row))
+		require.Equal(t, each.Latency(row), c.Latency(row))
+	}
+}
+
 func TestCommandsMayBeResetAndReadMeanwhile(t *testing.T) {
 	c := NewCommands(2)
 	together(4, func(id uint64) {
