@@ -143,7 +143,9 @@ func (w *run) Run(byCoordinator bool) rmw.Verdict {
 	}
 	for w.next < w.end && s.ctx.Reply.Len()-w.mark <= runReplies {
 		w.at = s.ctx.Reply.Len()
-		s.ctx.Begin(spec, w.batch.Args(w.next), s.ctx.Now, watched)
+		args := w.batch.Args(w.next)
+		s.refs[0].Key = args[1] // the same, and then known without being hashed again
+		s.ctx.Begin(spec, args, s.ctx.Now, watched)
 		if s.once(mode) == rmw.HandOver {
 			return rmw.HandOver
 		}

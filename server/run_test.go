@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ferricd/ferricd/rmw"
 	"github.com/ferricd/ferricd/router"
 )
 
@@ -31,6 +32,12 @@ func answered(t *testing.T, conn net.Conn, want string) {
 	n, err := io.ReadFull(conn, got)
 	require.NoError(t, err, "%q", got[:n])
 	require.Equal(t, want, string(got))
+}
+
+// counted waits for what the runner counts: a coordinator does so when it has answered.
+func counted(t *testing.T, s *Server, as func(rmw.Stats) bool) {
+	t.Helper()
+	require.Eventually(t, func() bool { return as(s.runner.Total()) }, 10*time.Second, time.Millisecond)
 }
 
 func upTo(n int) (replies string) {
@@ -61,12 +68,10 @@ func TestARunStandsInLineOnce(t *testing.T) {
 	_, err = io.WriteString(conn, "PING\r\n"+strings.Repeat("INCR n\r\n", 32)+"PING\r\n")
 	require.NoError(t, err)
 	answered(t, conn, "+PONG\r\n")
-	require.Eventually(t, func() bool { return s.runner.Total().Depth == 1 }, 10*time.Second, time.Millisecond)
+	counted(t, s, func(c rmw.Stats) bool { return c.Depth == 1 })
 	release()
 	answered(t, conn, upTo(32)+"+PONG\r\n")
-	stats := s.runner.Total()
-	require.EqualValues(t, 1, stats.Slow)
-	require.EqualValues(t, 1, stats.ByCoordinator)
+	counted(t, s, func(c rmw.Stats) bool { return c.Slow == 1 && c.ByCoordinator == 1 })
 }
 
 // Each command of a run that is withdrawn gets an answer, and none is applied.
@@ -75,7 +80,7 @@ func TestARunThatIsWithdrawn(t *testing.T) {
 	release := hold(t, s, "n")
 	pipelined(t, s, strings.Repeat("INCR n\r\n", 3)+"PING\r\n", strings.Repeat("-BUSY key is contended\r\n", 3)+"+PONG\r\n")
 	require.Contains(t, s.Info([]string{"commandstats"}), "cmdstat_incr:calls=3,")
-	require.EqualValues(t, 1, s.runner.Total().Timeouts)
+	counted(t, s, func(c rmw.Stats) bool { return c.Timeouts == 1 })
 	release()
 	c := dial(t, s)
 	require.Equal(t, "OK", do(t, c, "CONFIG", "SET", "rmw-wait", "60000"))
@@ -104,7 +109,7 @@ func TestAPanicInTheMiddleOfARun(t *testing.T) {
 	for _, args := range [][]string{nil, {"--rmw-always-queue", "yes"}} {
 		s := open(t, Options{Sink: &sinkThatPanics{at: 2}}, args...)
 		pipelined(t, s, strings.Repeat("INCR n\r\n", 4), ":1\r\n-ERR internal error\r\n:2\r\n:3\r\n")
-		require.EqualValues(t, 1, s.runner.Total().Panics)
+		counted(t, s, func(c rmw.Stats) bool { return c.Panics == 1 })
 	}
 }
 
