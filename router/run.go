@@ -31,7 +31,6 @@ type run struct {
 	s         *session
 	batch     *resp.Batch
 	next, end int // of the batch
-	mark      int // where the replies of the run begin
 	at        int // where that of the command in hand begins
 	failed    int
 }
@@ -131,7 +130,7 @@ func (w *run) Run(byCoordinator bool) rmw.Verdict {
 		mode = store.InLine
 	}
 	s.resume()
-	w.mark = s.ctx.Reply.Len()
+	begin := s.ctx.Reply.Len()
 	spec, watched := s.ctx.Spec, command.NotifyClass(s.r.watched.Load())
 	// Whoever is woken by a command comes before the next: the latch must be let go.
 	// While it is held nobody parks at its keys.
@@ -141,7 +140,7 @@ func (w *run) Run(byCoordinator bool) rmw.Verdict {
 	case !s.parked:
 		w.end = min(w.end, w.next+runAtOnce)
 	}
-	for w.next < w.end && s.ctx.Reply.Len()-w.mark <= runReplies {
+	for w.next < w.end && s.ctx.Reply.Len()-begin <= runReplies {
 		w.at = s.ctx.Reply.Len()
 		args := w.batch.Args(w.next)
 		s.refs[0].Key = args[1] // the same, and then known without being hashed again

@@ -124,7 +124,7 @@ var rows = []row{
 		},
 	},
 	{
-		pkg: "internal/electiontest", may: []string{"election", "internal/faultnet"},
+		pkg: "internal/electiontest", may: []string{"election", "internal/faultnet", "internal/transcript"},
 		because: "it tries a Coordinator as others use it",
 	},
 	{

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ferricd/ferricd/election"
+	"github.com/ferricd/ferricd/internal/transcript"
 )
 
 // Process starts the installed etcd with the timing it has by default, or skips the
@@ -64,13 +64,10 @@ type process struct {
 	frozen       bool
 }
 
-// FreePort returns an address of the loopback interface on which nobody listens now.
+// FreePort returns an address of the loopback interface that no other call gets.
 func FreePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().String()
+	return "127.0.0.1:" + transcript.FreePort(t)
 }
 
 func (p *process) Address() string { return p.client }

@@ -6,12 +6,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -19,6 +18,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ferricd/ferricd/internal/transcript"
 )
 
 // A process is a program that a test has started. What it says goes to a file,
@@ -154,32 +155,12 @@ func showLogs(t testing.TB, dir string) {
 	}
 }
 
-var (
-	portsMu sync.Mutex
-	ports   = map[int]bool{}
-)
-
-// freePort returns a port that no other call gets. It is below those that the
-// system gives to outgoing connections, so that a node finds it free again.
+// freePort returns a port that no other call gets.
 func freePort(t testing.TB) int {
 	t.Helper()
-	portsMu.Lock()
-	defer portsMu.Unlock()
-	for range 10000 {
-		port := 15000 + rand.IntN(17000)
-		if ports[port] {
-			continue
-		}
-		ln, err := net.Listen("tcp", address(port))
-		if err != nil {
-			continue
-		}
-		_ = ln.Close()
-		ports[port] = true
-		return port
-	}
-	t.Fatal("no port is free")
-	return 0
+	port, err := strconv.Atoi(transcript.FreePort(t))
+	require.NoError(t, err)
+	return port
 }
 
 func address(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
