@@ -202,7 +202,11 @@ func (c *coordinator) answer(k *Call, e ending) {
 // call that is not short gets the latch and runs in its own goroutine.
 func (c *coordinator) serve(ln *line) {
 	tok := c.r.gate.RLock() // nothing is held here
-	defer func() { c.r.gate.RUnlock(tok) }()
+	section := c.r.grace.Begin(c.shard)
+	defer func() {
+		section.End()
+		c.r.gate.RUnlock(tok)
+	}()
 	t := c.r.table
 	if !t.TakeFromLine(ln.id, c.self) {
 		return // held, and marked: the release tells us

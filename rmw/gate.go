@@ -6,6 +6,7 @@ import (
 
 	"github.com/puzpuzpuz/xsync/v3"
 
+	"github.com/ferricd/ferricd/internal/grace"
 	"github.com/ferricd/ferricd/latch"
 )
 
@@ -16,22 +17,26 @@ type Pass struct {
 	r     *Runner
 	token *xsync.RToken // nil is a token too
 	held  bool
-	fast  []atomic.Uint64 // the stripe this pass counts in
-	timer *time.Timer     // made when first somebody has to wait
+	of    grace.Section // while it is held
+	row   int           // the stripe this pass counts in
+	fast  []atomic.Uint64
+	timer *time.Timer // made when first somebody has to wait
 }
 
 // NewPass makes a pass that is not held.
 func (r *Runner) NewPass() *Pass {
 	n := int(r.nextStripe.Add(1)) % len(r.stripes)
-	return &Pass{r: r, fast: r.stripes[n]}
+	return &Pass{r: r, row: n, fast: r.stripes[n]}
 }
 
-// Enter takes the token, and waits while the gate is closed.
+// Enter takes the token, and waits while the gate is closed. What the calls look at
+// stays what it is until Leave; see Grace.
 func (p *Pass) Enter() {
 	if p.held {
 		panic("rmw: the pass is held already")
 	}
 	p.token = p.r.gate.RLock()
+	p.of = p.r.grace.Begin(p.row)
 	p.held = true
 }
 
@@ -39,6 +44,7 @@ func (p *Pass) Enter() {
 func (p *Pass) Leave() {
 	if p.held {
 		p.held = false
+		p.of.End()
 		p.r.gate.RUnlock(p.token)
 		p.token = nil
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/puzpuzpuz/xsync/v3"
 
+	"github.com/ferricd/ferricd/internal/grace"
 	"github.com/ferricd/ferricd/latch"
 )
 
@@ -80,6 +81,7 @@ type Runner struct {
 	long     atomic.Int64
 	longDone chan struct{} // capacity 1: long has come to 0
 
+	grace      *grace.Periods
 	stripes    [][]atomic.Uint64 // fast wins, by stripe and shard
 	nextStripe atomic.Uint32
 
@@ -126,6 +128,7 @@ func newRunner(o Options, hook func(string)) *Runner {
 		stripes:      newStripes(o.Shards),
 		stopping:     make(chan struct{}),
 	}
+	r.grace = grace.New(len(r.stripes))
 	r.SetWait(o.Wait)
 	r.SetBounds(o.BoundPerLatch, o.BoundPerShard)
 	for i := range r.coordinators {
@@ -157,6 +160,11 @@ func newStripes(shards int) [][]atomic.Uint64 {
 
 // Table is the latches, for who needs to know IDs and sequence numbers.
 func (r *Runner) Table() *latch.Table { return r.table }
+
+// Grace tells when what a call has taken out of the data is looked at by no call any
+// more: each is in a section while it has the gate's token, be it a client's or a
+// coordinator's. With the gate closed there are none.
+func (r *Runner) Grace() *grace.Periods { return r.grace }
 
 // SetWait changes how long a call without a Wait of its own stands in line.
 func (r *Runner) SetWait(d time.Duration) { r.wait.Store(int64(d)) }

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"bytes"
 	"sync"
 
 	"github.com/ferricd/ferricd/command"
@@ -106,6 +107,7 @@ func (e *evictor) pick(p policy, now int64) (store.Candidate, bool) {
 				return
 			}
 		}
+		c.Ref.Key = bytes.Clone(c.Ref.Key) // the pool outlives the pass
 		e.pool = append(e.pool, c)
 	})
 	if len(e.pool) == 0 {

@@ -192,7 +192,7 @@ func (s *Server) openParts(sink router.Sink) {
 		AlwaysQueue:   c.Bool(config.RMWAlwaysQueue),
 		OnPanic:       func(p *rmw.PanicError) { s.log.Error("call panicked", "panic", p.Value, "stack", string(p.Stack)) },
 	})
-	s.ks = store.New(store.Options{Shards: shards, Databases: int(c.Int(config.Databases)), Seed: s.keeper.Seed(), Slots: s.runner.Table()})
+	s.ks = store.New(store.Options{Shards: shards, Databases: int(c.Int(config.Databases)), Seed: s.keeper.Seed(), Slots: s.runner.Table(), Grace: s.runner.Grace()})
 	s.stats = newStats(c)
 	s.stats.Reset = s.resetStats
 	s.limits = resp.NewLimits()

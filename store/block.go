@@ -24,8 +24,9 @@ import (
 // lock. Who edits it edits a draft, of which Publish makes another block.
 //
 // A published block is never changed but for the clock, the expiry and the
-// number, each by one aligned atomic store, and never used again: a reader
-// without a latch may hold it as long as it likes.
+// number, each by one aligned atomic store. Once it has left the index its memory may
+// become another block, but not before everybody has ended the section in which he
+// may have found it: a reader without a latch may hold it as long as that.
 type block struct {
 	clock atomic.Uint32 // last access, see access.go
 	epoch uint32        // in which it was published, 0: not yet; see Cut
@@ -148,6 +149,12 @@ func (v *value) metaBits(size int) uint64 {
 }
 
 func newBlock(key []byte, v value, clock uint32) *block {
+	var none *spares
+	return none.newBlock(key, v, clock)
+}
+
+// newBlock makes a block, of a spare one if there is one of its size.
+func (sp *spares) newBlock(key []byte, v value, clock uint32) *block {
 	str := max(len(v.str), v.room)
 	size := headSize + len(key) + str
 	if v.kind == kindInt {
@@ -158,7 +165,10 @@ func newBlock(key []byte, v value, clock uint32) *block {
 		size += 8
 		meta |= expiryBit
 	}
-	b := unfilled(size)
+	b := sp.take(size)
+	if b == nil {
+		b = unfilled(size)
+	}
 	b.clock.Store(clock)
 	b.meta = meta
 	if meta&expiryBit != 0 {

@@ -16,6 +16,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/ferricd/ferricd/internal/grace"
 )
 
 // A telling writes down what it is told of a value.
@@ -114,7 +116,7 @@ const cutDatabases = 3
 // newCutWorld returns a world whose tables split at most groups: with 2, few keys
 // make many tables; from 16 on they also merge.
 func newCutWorld(shards, most, names int) *cutWorld {
-	w := &cutWorld{ks: New(Options{Shards: shards, Databases: cutDatabases, Seed: [16]byte{7}}), names: names}
+	w := &cutWorld{ks: New(Options{Shards: shards, Databases: cutDatabases, Seed: [16]byte{7}, Grace: grace.New(2)}), names: names}
 	for i := range w.ks.shards {
 		w.ks.shards[i].most = most
 	}
@@ -139,6 +141,7 @@ func (c *cutWorker) key() []byte { return fmt.Appendf(nil, "key-%d", c.r.IntN(c.
 func (c *cutWorker) call() {
 	c.w.gate.RLock()
 	defer c.w.gate.RUnlock()
+	defer c.w.ks.grace.Begin(c.r.IntN(2)).End()
 	c.now = testNow + c.r.Int64N(20)
 	c.keys = c.keys[:0]
 	for range 1 + c.r.IntN(3) {
@@ -508,4 +511,5 @@ func TestCutBesideWriters(t *testing.T) {
 	wg.Wait()
 	require.NotZero(t, hands)
 	checkSpaces(t, w.ks)
+	require.Greater(t, w.ks.grace.Now(), uint64(grace.Over), "no block was used again")
 }

@@ -274,7 +274,7 @@ func (s *slot) edited() bool {
 func (tx *Tx) settled(s *slot, key []byte, expireAt int64, clock uint32, final bool) *block {
 	if v, ok := s.draft.value(tx.ks.inline - len(key)); ok {
 		v.expireAt = expireAt
-		return newBlock(key, v, clock)
+		return tx.newBlock(key, v, clock)
 	}
 	var h *holder
 	if final {

@@ -4,7 +4,7 @@ import "math/rand/v2"
 
 // A Candidate is a key that might be evicted.
 type Candidate struct {
-	Ref      Ref
+	Ref      Ref   // its key stays as it is while the caller's section goes on
 	Idle     int64 // seconds since the last access, unless the policy is LFU
 	Freq     int   // the access counter, if it is
 	ExpireAt int64 // 0: never

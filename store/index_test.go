@@ -122,12 +122,12 @@ func strBlock(key, val string, at int64) *block {
 
 func (ks *Keyspace) testPut(key, val string, at int64) {
 	h := ks.Hash(0, []byte(key))
-	ks.shard(h).put(0, ks.seed, h, strBlock(key, val, at))
+	ks.shard(h).put(0, ks.seed, h, strBlock(key, val, at), nil)
 }
 
 func (ks *Keyspace) testDrop(key string) bool {
 	h := ks.Hash(0, []byte(key))
-	return ks.shard(h).drop(0, ks.seed, h, []byte(key)) != nil
+	return ks.shard(h).drop(0, ks.seed, h, []byte(key), nil) != nil
 }
 
 func (ks *Keyspace) testGet(key string) (string, bool) {

@@ -3,6 +3,8 @@ package store
 import (
 	"math/bits"
 	"sync/atomic"
+
+	"github.com/ferricd/ferricd/internal/grace"
 )
 
 // Options are what a Keyspace is made of. The zero value serves.
@@ -11,6 +13,11 @@ type Options struct {
 	Databases int // 0: 16
 	Seed      [16]byte
 	Slots     Slots // nil: no slot is ever closed
+
+	// Grace tells when a block that was replaced can be used again: every Tx, and
+	// whoever else looks at keys, is in a section of it from beginning to end, or has
+	// the gate closed. nil: all are left to the collector.
+	Grace *grace.Periods
 }
 
 // MaxShards leaves enough bits of the hash for the rest.
@@ -25,6 +32,7 @@ type Keyspace struct {
 	shift  uint8 // a hash shifted right by it is the number of its shard
 	seed   seed
 	slots  Slots
+	grace  *grace.Periods
 	stored []atomic.Uint32 // by client's number
 	cuts   atomic.Uint64   // flushes and swaps
 	cut    atomic.Pointer[Cut]
@@ -61,7 +69,7 @@ func New(o Options) *Keyspace {
 	skip := uint8(bits.TrailingZeros(uint(o.Shards)))
 	ks := &Keyspace{
 		shards: make([]shard, o.Shards), shift: 64 - skip,
-		seed: newSeed(o.Seed), slots: o.Slots, stored: make([]atomic.Uint32, o.Databases), epoch: 1,
+		seed: newSeed(o.Seed), slots: o.Slots, grace: o.Grace, stored: make([]atomic.Uint32, o.Databases), epoch: 1,
 	}
 	for i := range ks.shards {
 		ks.shards[i].spaces = make([]atomic.Pointer[space], o.Databases)

@@ -156,7 +156,7 @@ func (tx *Tx) publish(s *slot) {
 	if s.flags&flagsTold != 0 {
 		tx.checkOpen(s)
 	}
-	work := s.flags & flagsWork
+	work, spare := s.flags&flagsWork, tx.spares()
 	s.flags &^= flagsWork
 	if work != flagRecast {
 		if s.flags&flagChanged == 0 {
@@ -169,16 +169,16 @@ func (tx *Tx) publish(s *slot) {
 	}
 	switch {
 	case work == flagRecast:
-		u.old = sh.put(u.db, tx.ks.seed, s.ref.Hash, s.cur)
+		u.old = sh.put(u.db, tx.ks.seed, s.ref.Hash, s.cur, spare)
 	case rebuilt || work&flagStaged != 0 && s.cur != nil:
 		if s.old == nil || work&flagExpired != 0 {
 			tx.created = append(tx.created, s.first)
 		}
-		u.old = sh.put(u.db, tx.ks.seed, s.ref.Hash, s.cur)
+		u.old = sh.put(u.db, tx.ks.seed, s.ref.Hash, s.cur, spare)
 	case work&(flagStaged|flagExpired) != 0:
-		u.old = sh.drop(u.db, tx.ks.seed, s.ref.Hash, s.ref.Key)
+		u.old = sh.drop(u.db, tx.ks.seed, s.ref.Hash, s.ref.Key, spare)
 	case work&(flagNum|flagAt) != 0 && tx.ks.cutHas(s.cur):
-		u.old = sh.put(u.db, tx.ks.seed, s.ref.Hash, tx.renewed(s, u.db, work))
+		u.old = sh.put(u.db, tx.ks.seed, s.ref.Hash, tx.renewed(s, u.db, work), spare)
 	case work&flagNum != 0:
 		u.block, u.value = s.cur, s.cur.num().Swap(s.num)
 	case work&flagAt != 0:
@@ -244,9 +244,10 @@ func (tx *Tx) undo(panicked bool) {
 		case u.block != nil:
 			u.block.num().Store(u.value)
 		case u.old != nil:
-			sh.put(u.db, tx.ks.seed, u.ref.Hash, tx.ks.again(u.old, u.db))
+			sh.restore(u.old)
+			sh.put(u.db, tx.ks.seed, u.ref.Hash, tx.ks.again(u.old, u.db), nil)
 		default:
-			sh.drop(u.db, tx.ks.seed, u.ref.Hash, u.ref.Key)
+			sh.drop(u.db, tx.ks.seed, u.ref.Hash, u.ref.Key, nil)
 		}
 	}
 	tx.forgive()

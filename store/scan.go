@@ -9,7 +9,7 @@ import (
 // An Entry is a key that a walk over the keyspace has come by. What it shows is
 // of one instant; walks take no latch.
 type Entry struct {
-	Key      []byte // stays as it is for ever
+	Key      []byte // stays as it is while the caller's section goes on
 	Type     Type
 	ExpireAt int64 // Unix ms, 0: never
 
@@ -79,8 +79,12 @@ func (ks *Keyspace) tableAt(stored uint32, pos uint64) (t *table, from, next uin
 }
 
 // Each calls fn for every key that is there from start to end, exactly once,
-// and perhaps for others, until fn returns false. It takes no latch.
+// and perhaps for others, until fn returns false. It takes no latch, and is a section
+// itself.
 func (ks *Keyspace) Each(db int, now int64, fn func(e Entry) bool) {
+	if ks.grace != nil {
+		defer ks.grace.Begin(0).End()
+	}
 	stored := ks.stored[db].Load()
 	for pos := uint64(0); ; {
 		t, from, next := ks.tableAt(stored, pos)
@@ -170,7 +174,8 @@ func (t *table) scan(s seed, home int, now int64, fn func(Entry)) (found int) {
 // randomTries is how many expired keys RandomKey passes before it searches.
 const randomTries = 100
 
-// RandomKey returns a key by chance, nearly all alike likely.
+// RandomKey returns a key by chance, nearly all alike likely. It stays as it is while
+// the caller's section goes on.
 func (ks *Keyspace) RandomKey(db int, now int64) (key []byte, ok bool) {
 	stored := ks.stored[db].Load()
 	for range randomTries {

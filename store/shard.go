@@ -13,10 +13,11 @@ type shard struct {
 	skip   uint8                   // bits of a hash that choose the shard
 	most   int                     // groups of a table that does not split yet: maxGroups
 	cut    *shardCut               // nil: none is under way
+	stale  *stale                  // blocks to be used again; nil: there was none yet
 	epoch  uint32                  // of what is published; see Cut
 	_      [4]byte
 	bytes  atomic.Int64 // of blocks, objects and index; read at every admission
-	_      [56]byte
+	_      [48]byte
 }
 
 // A space is the part of one database that lies in one shard. The shard's mutex
@@ -66,8 +67,10 @@ func (sh *shard) account(sp *space, delta int64) {
 }
 
 // put publishes b as the block of its key and returns the one it replaces. A
-// block that is put back keeps its epoch.
-func (sh *shard) put(db uint32, s seed, hash uint64, b *block) (old *block) {
+// block that is put back keeps its epoch. With spares the old one is used again when
+// nobody looks at it any more, and the next call of the Tx gets one like b; without
+// them it is the collector's.
+func (sh *shard) put(db uint32, s seed, hash uint64, b *block, spare *spares) (old *block) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	sp := sh.open(db)
@@ -81,13 +84,13 @@ func (sh *shard) put(db uint32, s seed, hash uint64, b *block) (old *block) {
 	delta := b.size()
 	g, i, old := t.where(hash, b.key())
 	if old != nil {
-		if sh.cut != nil {
-			sh.cut.leave(db, hash, old)
-		}
+		size := old.size()
 		t.groups[g].places[i].Store(b)
+		sh.leave(db, hash, old, size, spare)
 		sh.noteExpiry(sp, t, old.expireAt(), b.expireAt())
 		sp.noteParts(t, old.partDue(), b.partDue())
-		sh.account(sp, delta-old.size())
+		sh.account(sp, delta-size)
+		sh.refill(spare, b, delta)
 		return old
 	}
 	if t.full() {
@@ -99,11 +102,23 @@ func (sh *shard) put(db uint32, s seed, hash uint64, b *block) (old *block) {
 	sh.noteTTL(sp, 0, b.expireAt())
 	sp.noteParts(t, 0, b.partDue())
 	sh.account(sp, delta)
+	sh.refill(spare, b, delta)
 	return nil
 }
 
-// drop unlinks key and returns its block.
-func (sh *shard) drop(db uint32, s seed, hash uint64, key []byte) (old *block) {
+// leave parts with a block that has left the index: a cut may want it, and nothing is
+// used again that a cut may have come by.
+func (sh *shard) leave(db uint32, hash uint64, old *block, size int64, spare *spares) {
+	switch {
+	case sh.cut != nil:
+		sh.cut.leave(db, hash, old)
+	case spare != nil:
+		sh.retire(old, size, spare)
+	}
+}
+
+// drop unlinks key and returns its block, for which put's word counts too.
+func (sh *shard) drop(db uint32, s seed, hash uint64, key []byte, spare *spares) (old *block) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	sp := sh.space(db)
@@ -115,14 +130,13 @@ func (sh *shard) drop(db uint32, s seed, hash uint64, key []byte) (old *block) {
 	if old == nil {
 		return nil
 	}
-	if sh.cut != nil {
-		sh.cut.leave(db, hash, old)
-	}
+	size := old.size()
 	sh.noteTTL(sp, old.expireAt(), 0)
 	sp.noteParts(t, old.partDue(), 0)
 	t.remove(hash, g, i, old)
+	sh.leave(db, hash, old, size, spare)
 	sp.keys.Store(sp.keys.Load() - 1)
-	sh.account(sp, -old.size())
+	sh.account(sp, -size)
 	if t.sparse() {
 		sh.shrink(sp, s, t)
 	}

@@ -122,6 +122,7 @@ type Tx struct {
 	editing []edit
 	pending []int32 // those of editing that may have been edited since the last Publish
 	journal []undo
+	spare   spares
 
 	publishing bool // in Publish, or it has panicked
 	published  int  // keys

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/ferricd/ferricd/internal/grace"
 )
 
 // Readers of one key that changes all the time see whole values only.
@@ -91,6 +93,10 @@ func TestTxModel(t *testing.T) {
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		ks := small(2, 2)
+		periods := grace.New(1)
+		if rapid.Bool().Draw(t, "recycles") {
+			ks.grace = periods
+		}
 		model := map[string]val{}
 		now := testNow
 		names := []string{"a", "b", "c", "dd", "eee", "f", "g", "h", "i", "j", "k", ""}
@@ -111,6 +117,7 @@ func TestTxModel(t *testing.T) {
 			for k, v := range model {
 				before[k] = v
 			}
+			section := periods.Begin(0)
 			tx.Begin(ks, rapid.SampledFrom([]Mode{Claimed, InLine, Alone}).Draw(t, "mode"), 0, now, refs)
 			for range rapid.IntRange(1, 6).Draw(t, "steps") {
 				i := rapid.IntRange(0, len(keys)-1).Draw(t, "i")
@@ -211,6 +218,7 @@ func TestTxModel(t *testing.T) {
 				tx.Publish()
 			}
 			tx.End()
+			section.End()
 			checkSpaces(t, ks)
 		}
 		now += 100

@@ -174,7 +174,7 @@ func (tx *Tx) newValue(key []byte, v value, clock uint32) *block {
 		}
 		return newEntry(key, &holder{obj: NewBuffer(str)}, v.expireAt, clock)
 	}
-	return newBlock(key, v, clock)
+	return tx.newBlock(key, v, clock)
 }
 
 // value is what the call sees at s, which is no object, with another expiry.
@@ -294,7 +294,7 @@ func (tx *Tx) EditString(key []byte, n int) ([]byte, error) {
 		s.stage(newEntry(s.ref.Key, &holder{obj: buf}, at, tx.clock(s)))
 		return buf.View(), nil
 	}
-	s.stage(newBlock(s.ref.Key, value{kind: kindRaw, str: old, room: n, expireAt: at}, tx.clock(s)))
+	s.stage(tx.newBlock(s.ref.Key, value{kind: kindRaw, str: old, room: n, expireAt: at}, tx.clock(s)))
 	return s.cur.str(), nil
 }
 
@@ -310,7 +310,7 @@ func (tx *Tx) MakeRaw(key []byte) error {
 		return err
 	}
 	changed := s.flags & flagsTold
-	s.stage(newBlock(s.ref.Key, value{kind: kindRaw, str: val, expireAt: s.keep(KeepExpiry)}, tx.clock(s)))
+	s.stage(tx.newBlock(s.ref.Key, value{kind: kindRaw, str: val, expireAt: s.keep(KeepExpiry)}, tx.clock(s)))
 	if changed == 0 {
 		s.flags = s.flags&^flagStaged | flagRecast
 	}
@@ -327,6 +327,6 @@ func (tx *Tx) MakeString(key []byte, n int, expireAt int64) []byte {
 		s.stage(newEntry(s.ref.Key, &holder{obj: buf}, at, tx.clock(s)))
 		return buf.View()
 	}
-	s.stage(newBlock(s.ref.Key, value{kind: kindRaw, room: n, expireAt: at}, tx.clock(s)))
+	s.stage(tx.newBlock(s.ref.Key, value{kind: kindRaw, room: n, expireAt: at}, tx.clock(s)))
 	return s.cur.str()
 }
