@@ -4,7 +4,13 @@ import "sync"
 
 // A batch holds so many commands at most, so that others get their turn and
 // what a batch holds (the gate, its replies) is let go again.
-const maxBatch = 512
+//
+// No command is begun behind batchArgs arguments: a batch that had to be let go
+// because it was large would be grown anew for each next one.
+const (
+	maxBatch  = 512
+	batchArgs = 4 * maxBatch
+)
 
 // A Batch is a run of whole commands from one client. Its arguments point into
 // the connection's read buffer: they are valid until Serve returns, and whoever
@@ -42,7 +48,7 @@ func (b *Batch) reset() {
 }
 
 // large: a command with very many arguments was in it.
-func (b *Batch) large() bool { return cap(b.args) > 8*maxBatch }
+func (b *Batch) large() bool { return cap(b.args) > 2*batchArgs }
 
 func (b *Batch) free() {
 	if b.large() {

@@ -256,6 +256,34 @@ func TestInputGrowsAsBytesArrive(t *testing.T) {
 	}
 }
 
+// A batch of commands with many arguments ends before it is large, so that the
+// next one finds its room; one command with more of them than that is whole.
+func TestBatchKeepsItsRoom(t *testing.T) {
+	command := func(args int) string { return fmt.Sprintf("*%d\r\n", args) + strings.Repeat("$1\r\nx\r\n", args) }
+	var in input
+	in.guard.reset()
+	in.guard.maxBulk = 1 << 20
+	b := &Batch{}
+	parse := func(text string) (commands int, large bool) {
+		in.buf, in.pos = &buffer{[]byte(text)}, 0
+		for in.unread() > 0 {
+			b.reset()
+			require.Empty(t, in.parse(b))
+			require.NotZero(t, b.Len())
+			commands += b.Len()
+			large = large || b.large()
+		}
+		return commands, large
+	}
+	commands, large := parse(strings.Repeat(command(batchArgs/2), 3) + strings.Repeat(command(22), 600))
+	require.Equal(t, 603, commands)
+	require.False(t, large)
+	commands, large = parse(command(2) + command(5*batchArgs))
+	require.Equal(t, 2, commands)
+	require.True(t, large)
+	require.Len(t, b.Args(1), 5*batchArgs)
+}
+
 func benchInput() []byte {
 	return bytes.Repeat([]byte("*3\r\n$3\r\nSET\r\n$16\r\nkey:000000000001\r\n$64\r\n"+strings.Repeat("x", 64)+"\r\n"), 64)
 }

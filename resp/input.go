@@ -30,7 +30,7 @@ func (in *input) parse(b *Batch) (broken string) {
 		return ""
 	}
 	g := &in.guard
-	for len(b.cmds) < maxBatch {
+	for len(b.cmds) < maxBatch && len(b.args) < batchArgs {
 		mark := len(b.args)
 		fresh := g.left == 0
 		var v verdict
