@@ -12,7 +12,8 @@
 // There are two transports, and no handler knows which one serves it. On Linux and
 // for plain TCP a few loops wait for all clients over epoll: a loop's driver is the
 // goroutine of one connection after the other. It reads and parses for all that are
-// ready, lets the handler touch what they ask for, then runs them, so an idle
+// ready, lets the handler touch what they ask for, runs them, then sends what each
+// was answered: who is first waits for the last of the turn, and all pay less. An idle
 // connection has neither goroutine nor stack. TLS, Unix sockets and other systems,
 // and everything with TransportGoroutine, have a goroutine for each connection's life. What must wait takes the driver with it:
 // BeforePark, StepAside, and a flush that the socket does not take hand the loop to

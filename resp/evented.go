@@ -14,7 +14,7 @@ type fetched uint8
 const (
 	fetchedNothing fetched = iota // it waits for its client
 	fetchedAgain                  // there may be more to read
-	fetchedRun                    // there is something to run
+	fetchedSome                   // there is something to parse, or to run
 	fetchedEnd
 )
 
@@ -24,6 +24,7 @@ type ran uint8
 const (
 	ranDry   ran = iota // it waits for its client
 	ranAgain            // there may be more to read or to run
+	ranOwing            // what it has answered is to be sent
 	ranAside            // it has taken the goroutine, the loop is handed over
 	ranToEnd
 )
@@ -185,23 +186,37 @@ func (c *Conn) readOnce() int {
 	return n
 }
 
-// fetch reads and parses for the loop.
+// fetch reads for the loop.
 func (c *Conn) fetch() fetched {
 	if c.batch != nil && c.batch.Len() > 0 {
-		return fetchedRun // parsed already
+		return fetchedSome // parsed already
 	}
 	if c.Closing() || c.srv.draining.Load() {
 		return fetchedEnd
 	}
-	c.borrowBatch()
 	if n := c.readOnce(); c.ioErr != nil {
 		return fetchedEnd
 	} else if n > 0 {
-		c.in.guard.maxBulk = c.srv.limits.MaxBulk.Load()
-		if broken := c.in.parse(c.batch); c.batch.Len() > 0 || broken != "" {
-			return fetchedRun
-		}
+		return fetchedSome
 	}
+	return c.starved()
+}
+
+// parse looks for whole commands in what fetch has read.
+func (c *Conn) parse() fetched {
+	c.borrowBatch()
+	if c.batch.Len() > 0 {
+		return fetchedSome
+	}
+	c.in.guard.maxBulk = c.srv.limits.MaxBulk.Load()
+	if broken := c.in.parse(c.batch); c.batch.Len() > 0 || broken != "" {
+		return fetchedSome
+	}
+	return c.starved()
+}
+
+// starved: there is no whole command.
+func (c *Conn) starved() fetched {
 	if c.more {
 		return fetchedAgain
 	}
@@ -217,8 +232,9 @@ func (c *Conn) dry() fetched {
 	return fetchedNothing
 }
 
-// run runs what fetch has parsed and sends the replies.
-func (c *Conn) run() (r ran) {
+// step does something for the connection that calls its handler or writes to its
+// socket: run or settle. A panic ends the connection and not its loop.
+func (c *Conn) step(do func(*Conn) ran) (r ran) {
 	defer func() {
 		if p := recover(); p != nil {
 			c.panicked("connection", p)
@@ -227,6 +243,11 @@ func (c *Conn) run() (r ran) {
 			}
 		}
 	}()
+	return do(c)
+}
+
+// run runs what was parsed.
+func (c *Conn) run() ran {
 	if c.Closing() {
 		return ranToEnd
 	}
@@ -248,6 +269,11 @@ func (c *Conn) run() (r ran) {
 		c.srv.handler.ProtocolError(c, broken)
 		return ranToEnd
 	}
+	return c.where(ranOwing)
+}
+
+// settle sends what the connection is owed after all that was whole has run.
+func (c *Conn) settle() ran {
 	if c.Flush() != nil {
 		return c.where(ranToEnd)
 	}

@@ -10,24 +10,30 @@ import (
 )
 
 const (
-	emptyPolls  = 4  // a loop looks so often, with a yield in between, before it parks
-	yieldEvery  = 16 // turns, when nobody is known to wait for the processor
-	spareNumber = 8  // goroutines per loop that wait to drive it
+	emptyPolls  = 4    // a loop looks so often, with a yield in between, before it parks
+	yieldAfter  = 64   // turns and commands, when nobody is known to wait for the processor
+	payAfter    = 1024 // commands that run before replies are sent, though others are to run
+	spareNumber = 8    // goroutines per loop that wait to drive it
 )
 
-// A loop serves many connections: it reads and parses all that are ready, runs
-// them one after the other, and begins anew. The goroutine that does so is its
-// driver. A connection that has to wait for something keeps the driver as its
-// own goroutine and hands the loop to another: so all that the loop is at stands
-// here, and nothing of it in the driver's frames.
+// A loop serves many connections: it reads for all that are ready, parses, runs
+// them one after the other, sends what they were answered, and begins anew. Each step
+// is done for all before the next: a read or a write leaves little of our code in the
+// caches, and the client finds many replies where it would wait for each. The
+// goroutine that does so is the loop's driver. A connection that has to wait for
+// something keeps the driver as its own goroutine and hands the loop to another: so
+// all that the loop is at stands here, and nothing of it in the driver's frames.
 type loop struct {
 	srv    *Server
 	poll   *poller
-	round  []*Conn // are to be run in this turn
-	next   int     // of round
-	again  []*Conn // have more for the next turn and will not be told of
-	before []*Conn // what again was, while they are looked at
-	turn   int
+	round  []*Conn       // are to be run in this turn
+	next   int           // of round
+	owing  []*Conn       // have run in this turn: their replies are to be sent
+	paid   int           // of owing
+	unpaid int           // commands that have run since all were paid
+	again  []*Conn       // have more for the next turn and will not be told of
+	before []*Conn       // what again was, while they are looked at
+	work   int           // turns and commands since the last yield
 	empty  int           // polls since there was something
 	baton  chan struct{} // who receives from it drives
 	spares atomic.Int32  // goroutines that want to
@@ -148,39 +154,75 @@ func (l *loop) waitForBaton() bool {
 // the calling goroutine and the loop was handed over.
 func (l *loop) turns() *Conn {
 	for !l.srv.loops.over.Load() {
-		for l.next < len(l.round) {
-			c := l.round[l.next]
-			l.round[l.next] = nil
-			l.next++
-			switch c.run() {
-			case ranAside:
-				return c
-			case ranToEnd:
-				l.end(c)
-			case ranAgain:
-				l.again = append(l.again, c)
+		switch {
+		case l.paid < len(l.owing) && (l.next == len(l.round) || l.unpaid >= payAfter):
+			c := take(l.owing, &l.paid)
+			if l.paid == len(l.owing) {
+				l.owing, l.paid, l.unpaid = l.owing[:0], 0, 0
 			}
+			if l.did(c, c.step((*Conn).settle)) {
+				return c
+			}
+		case l.next < len(l.round):
+			c := take(l.round, &l.next)
+			l.unpaid += c.batch.Len()
+			l.work += c.batch.Len()
+			if l.did(c, c.step((*Conn).run)) {
+				return c
+			}
+		default:
+			l.collect()
 		}
-		l.collect()
 	}
 	return nil
+}
+
+// take returns the next of a list that does not keep it.
+func take(list []*Conn, next *int) *Conn {
+	c := list[*next]
+	list[*next] = nil
+	*next++
+	return c
+}
+
+// did puts a connection where it belongs after a step. true: it has taken the
+// driver, and the loop is another's.
+func (l *loop) did(c *Conn, r ran) (aside bool) {
+	switch r {
+	case ranAside:
+		return true
+	case ranToEnd:
+		l.end(c)
+	case ranAgain:
+		l.again = append(l.again, c)
+	case ranOwing:
+		l.owing = append(l.owing, c)
+	}
+	return false
 }
 
 // collect begins a turn: it reads and parses what has come for all connections
 // before one is run.
 func (l *loop) collect() {
-	l.round, l.next = l.round[:0], 0
-	if l.turn++; l.srv.loops.away.Load() > 0 || l.turn%yieldEvery == 0 {
+	if l.work++; l.srv.loops.away.Load() > 0 || l.work >= yieldAfter {
+		l.work = 0
 		runtime.Gosched() // those in line, and who serves the line, want to run too
 	}
+	l.round, l.next = l.round[:0], 0
 	l.wait()
 	l.before, l.again = l.again, l.before[:0]
 	for i, c := range l.before {
 		l.before[i] = nil
-		l.ready(c)
+		l.ready(c, c.fetch())
 	}
 	for i := range l.poll.n {
 		l.event(l.poll.event(i))
+	}
+	read := l.round
+	l.round = read[:0]
+	for i, c := range read {
+		read[i] = nil
+		l.ready(c, c.parse())
 	}
 	if t := l.srv.toucher; t != nil && len(l.round) > 1 {
 		t.Touch(l.round)
@@ -232,16 +274,16 @@ func (l *loop) event(fd int, key, what uint32) {
 	c.more = true
 	switch {
 	case c.state.CompareAndSwap(waiting, serving):
-		l.ready(c)
+		l.ready(c, c.fetch())
 	case c.state.Load() == ended:
 		l.end(c)
 	} // else it is among again
 }
 
-// ready reads what is there for a connection and has it run if that is needed.
-func (l *loop) ready(c *Conn) {
-	switch c.fetch() {
-	case fetchedRun:
+// ready puts a connection where it belongs after it was read for or parsed for.
+func (l *loop) ready(c *Conn, f fetched) {
+	switch f {
+	case fetchedSome:
 		l.round = append(l.round, c)
 	case fetchedEnd:
 		l.end(c)

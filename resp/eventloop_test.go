@@ -113,6 +113,50 @@ func TestPanicsEndNoLoop(t *testing.T) {
 	require.Zero(t, d.held.Load(), "a loop waits while Closed runs")
 }
 
+// Replies are sent when all that came in one turn has run: those who were first get
+// theirs whatever the others do.
+func TestOwedAreSentWhateverRunsNext(t *testing.T) {
+	d := newDemo()
+	s, addr := startLoops(t, d, nil)
+	busy := crowd(t, addr)[:runtime.GOMAXPROCS(0)]
+	first, panic, parked, leave, last := crowd(t, addr), crowd(t, addr), crowd(t, addr), crowd(t, addr), crowd(t, addr)
+	for _, c := range busy { // one on each loop, without stepping aside
+		c.send("WAIT x\r\n")
+	}
+	for range busy {
+		<-d.parked
+	}
+	for i := range first {
+		first[i].send("ECHO one\r\nPUSH two\r\n")
+		panic[i].send("PANIC\r\n")
+		parked[i].send("PING\r\nPARK three\r\n")
+		leave[i].send("QUIT\r\n")
+		last[i].send("ECHO four\r\n")
+	}
+	for range busy {
+		d.release <- struct{}{}
+	}
+	for range parked {
+		<-d.parked
+	}
+	for i := range first {
+		first[i].expect("$3\r\none\r\n+OK\r\n>1\r\n$1\r\ntwo\r\n")
+		panic[i].expectEOF()
+		parked[i].expect("+PONG\r\n")
+		leave[i].expect("+OK\r\n")
+		leave[i].expectEOF()
+		last[i].expect("$4\r\nfour\r\n")
+		d.release <- struct{}{}
+	}
+	for _, c := range parked {
+		c.expect("+three released\r\n")
+	}
+	for _, c := range busy {
+		c.expect("+OK\r\n")
+	}
+	eventually(t, "no connection has a goroutine", func() bool { return s.loops.away.Load() == 0 })
+}
+
 // What comes while a connection is on its way back to its loop is not forgotten,
 // at whatever moment it comes: neither a command nor the end.
 func TestGivenBackAtAnyMoment(t *testing.T) {
