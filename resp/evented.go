@@ -132,7 +132,11 @@ func (c *Conn) readAside() error {
 		}
 		if c.more {
 			c.borrow()
-			if n := c.readOnce(); n > 0 || c.ioErr != nil {
+			if n := c.readOnce(); n > 0 {
+				c.received(n)
+				return c.ioErr
+			}
+			if c.ioErr != nil {
 				return c.ioErr
 			}
 			continue
@@ -165,7 +169,7 @@ func (c *Conn) end() {
 	}
 }
 
-// readOnce reads what is there. more says afterwards whether that may not have
+// readOnce reads what is there, for who takes it. more says afterwards whether that may not have
 // been all: nobody tells of what was there before.
 func (c *Conn) readOnce() int {
 	c.ioErr = nil
@@ -174,7 +178,6 @@ func (c *Conn) readOnce() int {
 	switch {
 	case n > 0:
 		c.more = n == len(room) || c.hup
-		c.received(n)
 	case err == syscall.EAGAIN:
 		c.more = false
 	case err == syscall.EINTR:
@@ -194,10 +197,15 @@ func (c *Conn) fetch() fetched {
 	if c.Closing() || c.srv.draining.Load() {
 		return fetchedEnd
 	}
-	if n := c.readOnce(); c.ioErr != nil {
+	if n := c.readOnce(); n > 0 {
+		c.loop.reads++
+		c.loop.in += uint64(n)
+		if c.took(n, c.loop.now); c.ioErr == nil {
+			return fetchedSome
+		}
+	}
+	if c.ioErr != nil {
 		return fetchedEnd
-	} else if n > 0 {
-		return fetchedSome
 	}
 	return c.starved()
 }

@@ -37,8 +37,15 @@ type loop struct {
 	empty  int           // polls since there was something
 	baton  chan struct{} // who receives from it drives
 	spares atomic.Int32  // goroutines that want to
+	now    int64         // on the server's clock, at the turn's beginning
+	reads  uint64        // and in, writes, out: not told yet
+	in     uint64
+	writes uint64
+	out    uint64
 	idle   atomic.Bool   // it waits
 	parks  atomic.Uint64 // how often it has begun to
+
+	traffic traffic
 }
 
 // loops are a server's loops and the goroutines that drive them.
@@ -208,8 +215,10 @@ func (l *loop) collect() {
 		l.work = 0
 		runtime.Gosched() // those in line, and who serves the line, want to run too
 	}
+	l.tell()
 	l.round, l.next = l.round[:0], 0
 	l.wait()
+	l.now = l.srv.now()
 	l.before, l.again = l.again, l.before[:0]
 	for i, c := range l.before {
 		l.before[i] = nil
@@ -218,6 +227,7 @@ func (l *loop) collect() {
 	for i := range l.poll.n {
 		l.event(l.poll.event(i))
 	}
+	l.tell()
 	read := l.round
 	l.round = read[:0]
 	for i, c := range read {
@@ -227,6 +237,17 @@ func (l *loop) collect() {
 	if t := l.srv.toucher; t != nil && len(l.round) > 1 {
 		t.Touch(l.round)
 	}
+}
+
+// tell counts for others what was read or written.
+func (l *loop) tell() {
+	if l.reads > 0 {
+		l.traffic.read(l.reads, l.in)
+	}
+	if l.writes > 0 {
+		l.traffic.wrote(l.writes, l.out)
+	}
+	l.reads, l.in, l.writes, l.out = 0, 0, 0, 0
 }
 
 // wait takes events, and waits for one when there is nothing else to do.

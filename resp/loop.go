@@ -81,7 +81,6 @@ func (c *Conn) serve() error {
 // runBatch has what was parsed run.
 func (c *Conn) runBatch() {
 	b := c.batch
-	c.stats.commands.Add(uint64(len(b.cmds)))
 	c.in.pinned = true
 	c.srv.handler.Serve(c, b)
 	c.in.pinned = false
@@ -151,14 +150,17 @@ func (c *Conn) readReady(fd uintptr) bool {
 	}
 }
 
+// received takes n bytes that were read.
 func (c *Conn) received(n int) {
+	c.traffic().read(1, uint64(n))
+	c.took(n, c.srv.now())
+}
+
+func (c *Conn) took(n int, now int64) {
 	c.in.got(n)
+	c.stats.active.Store(now)
+	c.stats.setQuery(&c.in)
 	unread := int64(c.in.unread())
-	c.stats.in.Add(uint64(n))
-	c.stats.reads.Add(1)
-	c.stats.active.Store(c.srv.now())
-	c.stats.query.Store(unread)
-	c.stats.queryCap.Store(int64(cap(c.in.buf.b)))
 	if limit := c.srv.limits.QueryBuffer.Load(); limit > 0 && unread > limit {
 		c.srv.counters.queryLimit.Add(1)
 		c.srv.log.Warn(errQueryBuffer.Error(), "id", c.ID, "addr", c.RemoteAddr(), "bytes", unread)
@@ -170,13 +172,7 @@ func (c *Conn) received(n int) {
 // false if the connection is to end instead.
 func (c *Conn) rest() bool {
 	c.giveBack()
-	unread := int64(c.in.unread())
-	c.stats.query.Store(unread)
-	if c.in.buf == nil {
-		c.stats.queryCap.Store(0)
-	} else {
-		c.stats.queryCap.Store(int64(cap(c.in.buf.b)))
-	}
+	c.stats.setQuery(&c.in)
 	if c.state.Load() == serving {
 		c.state.Store(waiting)
 	}

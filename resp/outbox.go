@@ -296,9 +296,12 @@ func (c *Conn) sendReplies() error {
 		return ErrClosed
 	}
 	c.outHint.used(n)
-	c.stats.out.Store(int64(n))
-	err := c.sendOwn(c.Reply.buf)
-	c.stats.out.Store(0)
+	err := error(nil)
+	if b := c.sendOnLoop(c.Reply.buf); len(b) > 0 {
+		c.stats.out.Store(int64(n))
+		err = c.send(b)
+		c.stats.out.Store(0)
+	}
 	c.Reply.Truncate(0)
 	if cap(c.Reply.buf) > 2*maxBuffer { // one huge reply does not stay for ever
 		c.replies = getBuffer(c.outHint.n)
@@ -342,8 +345,7 @@ func (c *Conn) send(b []byte) error {
 		c.timed = false
 	}
 	n, err := c.nc.Write(b)
-	c.stats.sent.Add(uint64(n))
-	c.stats.writes.Add(1)
+	c.traffic().wrote(1, uint64(n))
 	if err != nil {
 		c.Kill("write: " + err.Error())
 		return ErrClosed
@@ -352,23 +354,23 @@ func (c *Conn) send(b []byte) error {
 }
 
 // sendOwn is send for the connection's own goroutine, which may be the driver of
-// a loop: what the socket does not take at once is waited for without it.
-func (c *Conn) sendOwn(b []byte) error {
-	if !c.onLoop() {
-		return c.send(b)
-	}
-	if len(b) == 0 {
-		return nil
+// a loop.
+func (c *Conn) sendOwn(b []byte) error { return c.send(c.sendOnLoop(b)) }
+
+// sendOnLoop returns what of b is to be waited with. It writes for the driver of a
+// loop, and if the socket does not take all, the driver is no longer that.
+func (c *Conn) sendOnLoop(b []byte) []byte {
+	if !c.onLoop() || len(b) == 0 {
+		return b
 	}
 	n, _ := writeNow(c.fd, b) // an error comes again
-	if n = max(n, 0); n < len(b) {
+	n = max(n, 0)
+	c.loop.writes++
+	c.loop.out += uint64(n)
+	if n < len(b) {
 		c.StepAside()
-		c.stats.sent.Add(uint64(n))
-		return c.send(b[n:])
 	}
-	c.stats.sent.Add(uint64(n))
-	c.stats.writes.Add(1)
-	return nil
+	return b[n:]
 }
 
 // sendAll writes messages with send, small ones together.
@@ -416,8 +418,7 @@ func (c *Conn) flushNow() {
 		}
 		_ = c.raw.Write(c.writeFn)
 		rest, c.unsent = c.unsent, nil
-		c.stats.sent.Add(uint64(c.Reply.Len() - len(rest)))
-		c.stats.writes.Add(1)
+		c.traffic().wrote(1, uint64(c.Reply.Len()-len(rest)))
 	}
 	if len(rest) > 0 {
 		o.owed = append(o.owed, rest...)

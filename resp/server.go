@@ -51,6 +51,7 @@ type Server struct {
 	overSoft atomic.Int64 // connections above a soft output limit
 	lastID   atomic.Uint64
 	counters counters
+	traffic  [stripes]traffic // of connections without a loop
 
 	transport Transport
 	loops     loops
@@ -61,7 +62,6 @@ type Server struct {
 	open      int  // connections, those in their handshake too
 	serving   bool // accept loops run
 	closed    bool
-	past      netTotals // of connections that have ended
 
 	stop chan struct{}  // closed by Close and Shutdown
 	wait sync.WaitGroup // accept loops, connections, the ticker
@@ -70,8 +70,6 @@ type Server struct {
 type counters struct {
 	accepted, rejected, queryLimit, outputLimit atomic.Uint64
 }
-
-type netTotals struct{ in, out, reads, writes uint64 }
 
 // NewServer returns a server that neither listens nor serves yet.
 func NewServer(h Handler, o Options) *Server {
@@ -318,10 +316,6 @@ func (s *Server) forget(c *Conn) {
 	s.mu.Lock()
 	delete(s.conns, c.ID)
 	s.open--
-	s.past.in += c.stats.in.Load()
-	s.past.out += c.stats.sent.Load()
-	s.past.reads += c.stats.reads.Load()
-	s.past.writes += c.stats.writes.Load()
 	s.mu.Unlock()
 }
 
@@ -444,20 +438,20 @@ type Totals struct {
 	OutputLimitDisconnect uint64
 }
 
-// Totals adds up what the connections have counted.
+// Totals adds up what the loops and the other connections have counted. What a loop
+// sends counts at the end of its turn.
 func (s *Server) Totals() Totals {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := Totals{
 		Clients: s.open, Accepted: s.counters.accepted.Load(), Rejected: s.counters.rejected.Load(),
-		NetIn: s.past.in, NetOut: s.past.out, Reads: s.past.reads, Writes: s.past.writes,
 		QueryLimitDisconnect: s.counters.queryLimit.Load(), OutputLimitDisconnect: s.counters.outputLimit.Load(),
 	}
-	for _, c := range s.conns {
-		t.NetIn += c.stats.in.Load()
-		t.NetOut += c.stats.sent.Load()
-		t.Reads += c.stats.reads.Load()
-		t.Writes += c.stats.writes.Load()
+	for i := range s.traffic {
+		s.traffic[i].addTo(&t)
+	}
+	for _, l := range s.loops.all {
+		l.traffic.addTo(&t)
 	}
 	return t
 }
