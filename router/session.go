@@ -96,6 +96,7 @@ func (s *session) touch(b *resp.Batch) {
 // Touch does so for connections with one command each, before the first is run; a
 // longer batch touches its own.
 func (r *Router) Touch(ready []*resp.Conn) {
+	defer r.runner.Grace().Begin(int(ready[0].ID)).End() // no pass is held
 	var room [64]uint64
 	hashes, db := room[:0], 0
 	for _, c := range ready {

@@ -71,9 +71,14 @@ func New(o Options) *Keyspace {
 		shards: make([]shard, o.Shards), shift: 64 - skip,
 		seed: newSeed(o.Seed), slots: o.Slots, grace: o.Grace, stored: make([]atomic.Uint32, o.Databases), epoch: 1,
 	}
+	var groups *staleGroups
+	if o.Grace != nil {
+		groups = &staleGroups{grace: o.Grace}
+	}
 	for i := range ks.shards {
 		ks.shards[i].spaces = make([]atomic.Pointer[space], o.Databases)
 		ks.shards[i].skip, ks.shards[i].most, ks.shards[i].epoch = skip, maxGroups, ks.epoch
+		ks.shards[i].groups = groups
 	}
 	for i := range ks.stored {
 		ks.stored[i].Store(uint32(i))

@@ -50,54 +50,61 @@ const maxRecycleClasses = 48
 
 // stale are a shard's blocks that have left the index; its mutex guards them.
 type stale struct {
-	rings [maxRecycleClasses]staleRing
+	rings [maxRecycleClasses]staleRing[*block]
 	bytes int64
+
+	victim int // class that was made room of last
 }
 
-// A staleRing holds blocks of one size in the order in which they became stale.
-type staleRing struct {
-	at      []staleBlock // a power of two
+// A staleRing holds what was taken out, of one size, in the order in which that was.
+type staleRing[T comparable] struct {
+	at      []staleThing[T] // a power of two
 	head, n uint32
 }
 
-type staleBlock struct {
-	b     *block
+type staleThing[T comparable] struct {
+	of    T
 	since uint64 // period
 }
 
-func (r *staleRing) push(s staleBlock) {
+func (r *staleRing[T]) push(of T, since uint64) {
 	if int(r.n) == len(r.at) {
-		at := make([]staleBlock, max(staleRoom, 2*len(r.at)))
+		at := make([]staleThing[T], max(staleRoom, 2*len(r.at)))
 		for i := range r.n {
 			at[i] = r.at[(r.head+i)&uint32(len(r.at)-1)]
 		}
 		r.at, r.head = at, 0
 	}
-	r.at[(r.head+r.n)&uint32(len(r.at)-1)] = s
+	r.at[(r.head+r.n)&uint32(len(r.at)-1)] = staleThing[T]{of, since}
 	r.n++
 }
 
-func (r *staleRing) pop() *block {
-	s := &r.at[r.head]
-	b := s.b
-	*s = staleBlock{}
-	r.head = (r.head + 1) & uint32(len(r.at)-1)
-	r.n--
-	return b
+// ripe tells whether the oldest is nobody's.
+func (r *staleRing[T]) ripe(now uint64) bool {
+	return r.n > 0 && r.at[r.head].since+grace.Over <= now
 }
 
-// remove takes out a block, should it be there: one that came late.
-func (r *staleRing) remove(b *block) (found bool) {
+func (r *staleRing[T]) pop() T {
+	s := &r.at[r.head]
+	of := s.of
+	*s = staleThing[T]{}
+	r.head = (r.head + 1) & uint32(len(r.at)-1)
+	r.n--
+	return of
+}
+
+// remove takes out a thing, should it be there: one that came late.
+func (r *staleRing[T]) remove(of T) (found bool) {
 	mask := uint32(len(r.at) - 1)
 	for i := r.n; i > 0; i-- {
-		if r.at[(r.head+i-1)&mask].b != b {
+		if r.at[(r.head+i-1)&mask].of != of {
 			continue
 		}
 		for ; i < r.n; i++ {
 			r.at[(r.head+i-1)&mask] = r.at[(r.head+i)&mask]
 		}
 		r.n--
-		r.at[(r.head+r.n)&mask] = staleBlock{}
+		r.at[(r.head+r.n)&mask] = staleThing[T]{}
 		return true
 	}
 	return false
@@ -153,12 +160,28 @@ func (sh *shard) retire(b *block, size int64, sp *spares) {
 		st = new(stale)
 		sh.stale = st
 	}
-	if st.bytes+size > staleBytes {
+	sp.grace.Want() // now, not when one is missing: few are stale then, and still in the processor's cache
+	k := int(recycleClass[size/8])
+	if st.bytes+size > staleBytes && !st.makeRoom(k, size) {
 		return
 	}
 	st.bytes += size
-	st.rings[recycleClass[size/8]].push(staleBlock{b, sp.grace.Now()})
-	sp.grace.Want() // now, not when one is missing: few are stale then, and still in the processor's cache
+	st.rings[k].push(b, sp.grace.Now())
+}
+
+// makeRoom lets go blocks of other sizes than class k, which nobody may want any more.
+func (st *stale) makeRoom(k int, size int64) bool {
+	for empty := 0; st.bytes+size > staleBytes; empty++ {
+		if empty == len(st.rings) {
+			return false
+		}
+		st.victim = (st.victim + 1) % len(st.rings)
+		if r := &st.rings[st.victim]; r.n > 0 && st.victim != k {
+			st.bytes -= r.pop().size()
+			empty = -1
+		}
+	}
+	return true
 }
 
 // restore lets a block be stale no more, which is to be put back.
@@ -182,12 +205,8 @@ func (sh *shard) refill(sp *spares, b *block, size int64) {
 	}
 	k := recycleClass[size/8]
 	r := &sh.stale.rings[k]
-	if sp.of[k] != nil || r.n == 0 {
-		return
+	if sp.of[k] == nil && r.ripe(sp.grace.Now()) {
+		sp.of[k] = r.pop()
+		sh.stale.bytes -= size
 	}
-	if r.at[r.head].since+grace.Over > sp.grace.Now() {
-		return
-	}
-	sp.of[k] = r.pop()
-	sh.stale.bytes -= size
 }

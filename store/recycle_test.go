@@ -173,6 +173,35 @@ func TestStaleBlocksAreBounded(t *testing.T) {
 	require.Equal(t, sum, ks.shards[0].stale.bytes)
 }
 
+// A shard whose stale blocks are of sizes that nobody writes any more goes on with
+// others.
+func TestStaleBlocksOfAnotherSizeGiveWay(t *testing.T) {
+	ks := recycling()
+	var tx Tx
+	set := func(i, size int) {
+		ks.inSection(&tx, Claimed, fmt.Sprintf("key:%03d", i), func(key []byte) { tx.SetString(key, make([]byte, size), NoExpiry) })
+	}
+	for i := range 1000 {
+		set(i, 100)
+	}
+	for i := range 1000 {
+		set(i, 200)
+	}
+	require.Greater(t, ks.shards[0].stale.bytes, int64(staleBytes-recycleMost))
+	seen := map[*block]bool{}
+	again := 0
+	for range 1000 {
+		set(0, 400)
+		if b := ks.block("key:000"); seen[b] {
+			again++
+		} else {
+			seen[b] = true
+		}
+	}
+	require.Greater(t, again, 900)
+	require.LessOrEqual(t, ks.shards[0].stale.bytes, int64(staleBytes))
+}
+
 // What was undone is as it was, and stays.
 func TestUndoKeepsBlocks(t *testing.T) {
 	ks := recycling()

@@ -14,10 +14,11 @@ type shard struct {
 	most   int                     // groups of a table that does not split yet: maxGroups
 	cut    *shardCut               // nil: none is under way
 	stale  *stale                  // blocks to be used again; nil: there was none yet
+	groups *staleGroups            // of all shards; nil: none are used again
 	epoch  uint32                  // of what is published; see Cut
 	_      [4]byte
 	bytes  atomic.Int64 // of blocks, objects and index; read at every admission
-	_      [48]byte
+	_      [40]byte
 }
 
 // A space is the part of one database that lies in one shard. The shard's mutex
@@ -45,7 +46,7 @@ func (sh *shard) open(db uint32) *space {
 	if sp == nil {
 		sp = new(space)
 		d := &directory{skip: sh.skip, tables: make([]atomic.Pointer[table], 1)}
-		t := newTable(1, 0, 0)
+		t := sh.newTable(1, 0, 0)
 		d.tables[0].Store(t)
 		sp.dir.Store(d)
 		sp.depths[0] = 1
@@ -208,9 +209,10 @@ func (sh *shard) grow(sp *space, s seed, t *table) {
 	if len(t.groups) >= sh.most && t.depth < maxDepth && sh.split(sp, s, t) {
 		return
 	}
-	n := newTable(2*len(t.groups), t.prefix, t.depth)
+	n := sh.newTable(2*len(t.groups), t.prefix, t.depth)
 	t.copyTo(n, s)
 	sh.swap(sp, n, t)
+	sh.groups.leave(t)
 }
 
 // split replaces t by two tables one directory bit deeper. It refuses when the
@@ -227,8 +229,8 @@ func (sh *shard) split(sp *space, s seed, t *table) bool {
 	if min(ones, len(all)-ones) < len(all)/16 {
 		return false
 	}
-	lo := newTable(groupsFor(len(all)-ones), t.prefix, t.depth+1)
-	hi := newTable(groupsFor(ones), t.prefix|bit, t.depth+1)
+	lo := sh.newTable(groupsFor(len(all)-ones), t.prefix, t.depth+1)
+	hi := sh.newTable(groupsFor(ones), t.prefix|bit, t.depth+1)
 	for i := range all {
 		n := lo
 		if all[i].hash<<sh.skip&bit != 0 {
@@ -241,6 +243,7 @@ func (sh *shard) split(sp *space, s seed, t *table) bool {
 	}
 	sh.swap(sp, lo, t)
 	sh.swap(sp, hi, nil)
+	sh.groups.leave(t) // not before: until now half of the directory has pointed to it
 	return true
 }
 
@@ -269,19 +272,22 @@ func (t *table) sparse() bool {
 // shrink gives back what a sparse table does not need, and joins it with its
 // neighbour when both have become small.
 func (sh *shard) shrink(sp *space, s seed, t *table) {
-	n := newTable(max(groupsFor(t.live), keepGroups), t.prefix, t.depth)
+	n := sh.newTable(max(groupsFor(t.live), keepGroups), t.prefix, t.depth)
 	t.copyTo(n, s)
 	sh.swap(sp, n, t)
+	sh.groups.leave(t)
 	for n.depth > 0 {
 		bit := uint64(1) << (64 - n.depth)
 		other := sp.dir.Load().at(n.prefix ^ bit)
 		if other.depth != n.depth || (n.live+other.live)*4 > sh.most*groupPlaces {
 			break
 		}
-		both := newTable(max(groupsFor(n.live+other.live), keepGroups), n.prefix&^bit, n.depth-1)
+		both := sh.newTable(max(groupsFor(n.live+other.live), keepGroups), n.prefix&^bit, n.depth-1)
 		n.copyTo(both, s)
 		other.copyTo(both, s)
 		sh.swap(sp, both, n, other)
+		sh.groups.leave(n)
+		sh.groups.leave(other)
 		n = both
 	}
 	depth := sp.dir.Load().depth
