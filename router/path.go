@@ -6,6 +6,7 @@ import (
 
 	"github.com/ferricd/ferricd/command"
 	"github.com/ferricd/ferricd/config"
+	"github.com/ferricd/ferricd/internal/invariants"
 	"github.com/ferricd/ferricd/rmw"
 	"github.com/ferricd/ferricd/store"
 )
@@ -43,7 +44,12 @@ func (s *session) run(spec *command.Spec) error {
 func (s *session) findKeys(spec *command.Spec) error {
 	s.refs = s.refs[:0]
 	if p := spec.KeyPos(); p > 0 {
-		s.ref(s.ctx.DB, s.ctx.Args[p])
+		if s.hashed && p == 1 {
+			s.hashed = false
+			s.refOf(s.ctx.DB, s.ctx.Args[p], s.hash)
+		} else {
+			s.ref(s.ctx.DB, s.ctx.Args[p])
+		}
 		return nil
 	}
 	if err := spec.EachKey(s.ctx.Args, s.addKey); err != nil {
@@ -55,8 +61,21 @@ func (s *session) findKeys(spec *command.Spec) error {
 	return nil
 }
 
-func (s *session) ref(db int, key []byte) {
-	s.refs = append(s.refs, store.Ref{Key: key, DB: db, Hash: s.r.ks.Hash(db, key)})
+func (s *session) ref(db int, key []byte) { s.refOf(db, key, s.r.ks.Hash(db, key)) }
+
+// refOf is ref for a key whose hash is known.
+func (s *session) refOf(db int, key []byte, hash uint64) {
+	if invariants.Enabled {
+		invariants.Check(hash == s.r.ks.Hash(db, key), "router: the hash of another key")
+	}
+	// Field by field: to copy a Ref that was just put together waits for its parts.
+	n := len(s.refs)
+	if n == cap(s.refs) {
+		s.refs = append(s.refs, store.Ref{})
+	}
+	s.refs = s.refs[:n+1]
+	p := &s.refs[n]
+	p.Key, p.DB, p.Hash = key, db, hash
 }
 
 // read runs a reader of one key without a latch. What it answered counts only
@@ -117,7 +136,7 @@ func (s *session) claimFor(spec *command.Spec, work rmw.Work, size int) error {
 	k.Short = len(s.ids) == 1 && (spec.Has(command.Fast) || spec.Has(command.Short)) && !spec.Has(command.Blocking)
 	k.Closes = len(s.refs) > 1 && spec.Has(command.Write)
 	k.Gone = nil // BeforePark sets it: the first to ask makes a channel that the client then keeps
-	if s.conn != nil && (work != rmw.Work(s) || spec.Has(command.Blocking)) {
+	if s.conn != nil && spec.Has(command.Blocking) {
 		k.Gone = s.conn.Gone() // block hands it to the call that waits
 	}
 	return s.r.runner.Run(s.pass, k)
@@ -314,6 +333,9 @@ func (s *session) park() {
 		return
 	}
 	s.parked = true
+	if s.together.batch != nil {
+		s.together.account() // those before it have not waited
+	}
 	s.keepArgs()
 	s.settle()
 	if s.conn != nil {

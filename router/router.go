@@ -46,6 +46,7 @@ type Router struct {
 	now     func() time.Time
 	base    time.Time // durations count from here: reading the monotonic clock alone is cheaper
 	table   *command.Table
+	runs    []bool // by row: whether its commands may be of a run
 
 	clients   *xsync.MapOf[uint64, *session]
 	monitors  monitors
@@ -91,6 +92,9 @@ func New(o Options) *Router {
 	}
 	if r.sink == nil {
 		r.sink = new(NoSink)
+	}
+	for _, spec := range r.table.Rows() {
+		r.runs = append(r.runs, mayRunTogether(spec))
 	}
 	r.durable.last = make([]atomic.Uint64, r.latches.Shards()*r.latches.Slots())
 	if r.log == nil {
@@ -175,6 +179,7 @@ func (r *Router) Serve(c *resp.Conn, b *resp.Batch) {
 func (s *session) batch(c *resp.Conn, b *resp.Batch) {
 	s.begin()
 	defer s.end()
+	s.hashes = s.hashes[:0]
 	if b.Len() > 1 {
 		s.touch(b)
 	}
@@ -186,7 +191,11 @@ func (s *session) batch(c *resp.Conn, b *resp.Batch) {
 		}
 		n := s.serveRun(b, i)
 		if n == 0 {
+			if s.hashed = len(s.hashes) > 0; s.hashed {
+				s.hash = s.hashes[i]
+			}
 			s.serve(b.Args(i))
+			s.hashed = false
 			if s.moved {
 				continue
 			}

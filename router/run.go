@@ -11,61 +11,71 @@ import (
 	"github.com/ferricd/ferricd/store"
 )
 
-// Bounds of a run. What it costs others is that they wait for it: one that finds its
-// latch free is to be over before a loser, who looks for some microseconds, goes to
-// stand in line. Whoever is in line already waits for the line's turn anyway.
+// Bounds of a run, and of what of it holds a latch. What that costs others is that they
+// wait for it: a stretch that finds its latch free is to be over before a loser, who
+// looks for some microseconds, goes to stand in line. Whoever is in line already waits
+// for the line's turn anyway.
 const (
-	runAtOnce  = 8       // commands under a latch that was free
-	runMost    = 32      // commands with one place in line
-	runBytes   = 4 << 10 // of arguments, beyond the first command's
-	runReplies = 4 << 10 // bytes of replies, beyond the last command's
-	runSlowlog = 1000    // µs; who logs what takes less wants to know of each command
+	runMost       = 64      // commands
+	runBytes      = 4 << 10 // of arguments, and the command that goes beyond
+	runReplies    = 4 << 10 // bytes of replies, beyond the last command's
+	runSlowlog    = 1000    // µs; who logs what takes less wants to know of each command
+	stretchAtOnce = 8       // commands under a latch that was free
+	stretchMost   = 32      // commands with one place in line
 )
 
-// A run is several commands of one batch, one behind the other, of one name and for
-// one key. They share look-up, admission, hash, claim and statistics, and a single
-// place in line should the latch be taken. Each is a call of its own otherwise: it
-// is logged, published and told of before the next begins, and a reader without a
-// latch may look in between.
+// A run is several commands of one batch, one behind the other and of one name. They
+// share look-up, admission and statistics. Those of a run of writers that are for one
+// key are a stretch: they share hash and claim too, and a single place in line should
+// the latch be taken. Each command is a call of its own otherwise: it is logged,
+// published and told of before the next begins, and a reader without a latch may look
+// in between.
+//
+// A run ends with a command that had to wait, for what was admitted may be no more.
 type run struct {
 	s         *session
-	batch     *resp.Batch
-	next, end int // of the batch
-	at        int // where that of the command in hand begins
-	failed    int
+	batch     *resp.Batch // nil: no run is served
+	next, end int         // of the batch: the command in hand, and the end of its stretch
+	last      int         // the end of the run
+	at        int         // where the reply of the command in hand begins
+
+	// What those before the command in hand have come to, from counted on.
+	counted      int
+	failed       int
+	hits, misses int
+	changes      int
 }
 
 // serveRun serves the run that begins at command i, and returns how many commands
 // it has served: none if there is no run, or if they are to be looked at one by one.
 func (s *session) serveRun(b *resp.Batch, i int) (n int) {
-	if i+1 >= b.Len() || !alike(b.Args(i), b.Args(i+1)) {
+	if i+1 >= b.Len() || !bytes.Equal(b.Args(i)[0], b.Args(i + 1)[0]) {
 		return 0
 	}
 	first := b.Args(i)
 	spec := s.r.table.Find(first[0])
-	if spec == nil || !runs(spec) || !s.mayRun() {
+	if spec == nil || !s.r.runs[spec.ID()] || !s.mayRun() {
 		return 0
 	}
-	w := &s.together
-	w.end = runEnd(spec, b, i)
-	if w.end-i < 2 {
+	last := runEnd(spec, b, i)
+	if last-i < 2 {
 		return 0
 	}
 	s.mark = s.ctx.Reply.Len()
 	s.moved, s.here = false, false
 	if s.admit(spec, first) == nil {
-		w.s, w.batch, w.next, w.failed = s, b, i, 0
+		w := &s.together
+		*w = run{s: s, batch: b, next: i, last: last, counted: i}
 		s.client.Note(spec, s.ctx.Now)
 		s.ctx.DB = s.client.DB()
-		s.ctx.Begin(spec, first, s.ctx.Now, command.NotifyClass(s.r.watched.Load()))
-		s.refs = s.refs[:0]
-		s.ref(s.ctx.DB, first[1])
-		if err := s.claimFor(spec, w, w.end-i); err != nil {
-			w.refuse(err)
+		if spec.Path() == command.Read {
+			w.read(spec)
+		} else {
+			w.write(spec)
 		}
 		n = w.next - i
 		s.ruled = s.ruled || n > 0
-		s.accountRun(spec, first, n, w.failed)
+		w.account()
 		w.batch = nil
 	}
 	if s.parked {
@@ -74,7 +84,7 @@ func (s *session) serveRun(b *resp.Batch, i int) (n int) {
 	return n
 }
 
-// alike tells whether two commands may be of one run.
+// alike tells whether two commands may be of one stretch.
 func alike(a, b [][]byte) bool {
 	if len(a) < 2 || len(b) < 2 {
 		return false
@@ -84,11 +94,14 @@ func alike(a, b [][]byte) bool {
 	return n == len(l) && n > 0 && k[n-1] == l[n-1] && bytes.Equal(k, l) && bytes.Equal(a[0], b[0])
 }
 
-// runs tells whether commands of a row may be run together: they are short, their
-// one key stands first, and nothing but their place in the batch tells them apart.
-func runs(spec *command.Spec) bool {
+// mayRunTogether tells whether commands of a row may be run together: they are short,
+// their one key stands first, and nothing but their place in the batch tells them apart.
+func mayRunTogether(spec *command.Spec) bool {
 	const never = command.Blocking | command.OffGate | command.Protected | command.MayReplicate | command.Admin | command.InCluster
-	return spec.Has(command.Fast|command.Write) && spec.Flags&never == 0 && spec.Path() == command.Claim &&
+	short := spec.Has(command.Fast) || spec.Has(command.Short)
+	reads := spec.Path() == command.Read && spec.Has(command.Readonly)
+	writes := spec.Path() == command.Claim && spec.Has(command.Write)
+	return short && (reads || writes) && spec.Flags&never == 0 &&
 		spec.KeyPos() == 1 && spec.Run != nil && spec.Gate == nil && spec.Refs == nil && len(spec.Subcommands()) == 0
 }
 
@@ -108,11 +121,11 @@ func (s *session) mayRun() bool {
 
 // runEnd is the end of the run that begins at command i.
 func runEnd(spec *command.Spec, b *resp.Batch, i int) int {
-	first := b.Args(i)
+	name := b.Args(i)[0]
 	end, size := i, 0
 	for end < b.Len() && end-i < runMost && size <= runBytes {
 		args := b.Args(end)
-		if !spec.ArityOK(len(args)) || end > i && !alike(first, args) {
+		if !spec.ArityOK(len(args)) || len(args) < 2 || end > i && !bytes.Equal(name, args[0]) {
 			break
 		}
 		size += b.Size(end)
@@ -121,7 +134,53 @@ func runEnd(spec *command.Spec, b *resp.Batch, i int) int {
 	return end
 }
 
-// Run is the body of the run, with the latch and the gate held. When its own
+// read serves a run of readers.
+func (w *run) read(spec *command.Spec) {
+	s := w.s
+	begin, watched := s.ctx.Reply.Len(), command.NotifyClass(s.r.watched.Load())
+	for w.next < w.last && s.ctx.Reply.Len()-begin <= runReplies && !s.parked {
+		w.at = s.ctx.Reply.Len()
+		args := w.batch.Args(w.next)
+		s.ctx.Begin(spec, args, s.ctx.Now, watched)
+		s.refs = s.refs[:0]
+		s.refOf(s.ctx.DB, args[1], s.hashes[w.next])
+		err := s.read(spec)
+		if err == errMoved {
+			s.ctx.Reply.Truncate(w.at)
+			return // what is left is looked at anew
+		}
+		w.hits, w.misses = w.hits+s.tx.Hits, w.misses+s.tx.Misses
+		w.next++
+		if err != nil {
+			w.fail(err)
+		}
+	}
+}
+
+// write serves a run of writers, stretch by stretch.
+func (w *run) write(spec *command.Spec) {
+	s := w.s
+	begin := s.ctx.Reply.Len()
+	for w.next < w.last && s.ctx.Reply.Len()-begin <= runReplies && !s.parked {
+		args := w.batch.Args(w.next)
+		w.end = w.next + 1
+		for w.end < w.last && w.end-w.next < stretchMost && alike(args, w.batch.Args(w.end)) {
+			w.end++
+		}
+		s.ctx.Begin(spec, args, s.ctx.Now, 0)
+		s.refs = s.refs[:0]
+		s.refOf(s.ctx.DB, args[1], s.hashes[w.next])
+		s.err = nil
+		if err := s.claimFor(spec, w, w.end-w.next); err != nil {
+			w.refuse(err)
+		}
+		if s.err == errMoved {
+			return // what is left is looked at anew
+		}
+	}
+}
+
+// Run is the body of a stretch, with the latch and the gate held. When its own
 // goroutine has to go on for the coordinator it goes on where that has stopped.
 func (w *run) Run(byCoordinator bool) rmw.Verdict {
 	s := w.s
@@ -138,7 +197,7 @@ func (w *run) Run(byCoordinator bool) rmw.Verdict {
 	case s.r.blocked.n.Load() > 0:
 		w.end = w.next + 1
 	case !s.parked:
-		w.end = min(w.end, w.next+runAtOnce)
+		w.end = min(w.end, w.next+stretchAtOnce)
 	}
 	for w.next < w.end && s.ctx.Reply.Len()-begin <= runReplies {
 		w.at = s.ctx.Reply.Len()
@@ -149,7 +208,7 @@ func (w *run) Run(byCoordinator bool) rmw.Verdict {
 			return rmw.HandOver
 		}
 		if s.err == errMoved {
-			return rmw.Done // what is left is looked at anew
+			return rmw.Done
 		}
 		w.next++
 		if s.err != nil {
@@ -161,7 +220,7 @@ func (w *run) Run(byCoordinator bool) rmw.Verdict {
 
 // BeforePark is as for a single call. The batch stays where it is while its client
 // is parked.
-func (w *run) BeforePark() { w.s.park() }
+func (w *run) BeforePark() { w.s.BeforePark() }
 
 func (w *run) fail(err error) {
 	w.failed++
@@ -169,9 +228,10 @@ func (w *run) fail(err error) {
 	w.s.replyError(err)
 }
 
-// refuse answers for what has not run: all that is left, or the command that has
-// panicked outside its handler.
+// refuse answers for what has not run: all that is left of the stretch, or the command
+// that has panicked outside its handler.
 func (w *run) refuse(err error) {
+	w.s.err = nil
 	if errors.Is(err, rmw.ErrPanic) {
 		w.next++
 		w.fail(command.ErrInternal)
@@ -184,21 +244,28 @@ func (w *run) refuse(err error) {
 	}
 }
 
-// accountRun adds the commands of a run to the statistics. The clock is read once:
-// each counts for its share.
-func (s *session) accountRun(spec *command.Spec, args [][]byte, n, failed int) {
+// account adds what the commands have come to that are done to the statistics. The clock
+// is read once: each counts for its share. One that took long is the last, for a run is
+// accounted before one that has to wait, and ends with one whose arguments or reply are
+// large.
+func (w *run) account() {
+	n := w.next - w.counted
 	if n == 0 {
 		return
 	}
-	r := s.r
-	start := s.stop
+	s, r, spec := w.s, w.s.r, w.s.ctx.Spec
+	id, start := s.client.ID, s.stop
 	s.stop = r.nano()
 	took := s.stop - start
-	r.counters.Commands.Add(s.client.ID, int64(n))
-	r.stats.Commands.RecordRun(s.client.ID, spec.ID(), n, took, failed)
-	if limit := r.cfg.Int(config.SlowlogLogSlowerThan); limit >= 0 && took >= limit*1000 {
-		r.slow(s, spec, args, took)
+	r.counters.Commands.Add(id, int64(n))
+	r.stats.Commands.RecordRun(id, spec.ID(), n, took, w.failed)
+	if limit := r.cfg.Int(config.SlowlogLogSlowerThan); limit >= 0 && took >= limit*1000 && !spec.Has(command.SkipSlowlog) {
+		r.slow(s, spec, w.batch.Args(w.next-1), took)
 	}
+	r.counters.Changes.AddSome(id, int64(w.changes))
+	r.counters.Hits.AddSome(id, int64(w.hits))
+	r.counters.Misses.AddSome(id, int64(w.misses))
+	w.counted, w.failed, w.hits, w.misses, w.changes = w.next, 0, 0, 0, 0
 	s.tx.Hits, s.tx.Misses = 0, 0 // of writers nobody counts them
 }
 

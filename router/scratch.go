@@ -32,7 +32,9 @@ type scratch struct {
 	expired     func(store.Ref)
 	noteChanged func(store.Ref)
 	channel     []byte   // of notifications
-	hashes      []uint64 // of a batch, for touching
+	hashes      []uint64 // of the first arguments of a batch, by command
+	hash        uint64   // of them, that of the command in hand
+	hashed      bool     // and it is good
 }
 
 func (r *Router) newScratch() *scratch {

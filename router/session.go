@@ -81,14 +81,16 @@ func (s *session) clock() int64 {
 	return s.r.now().UnixMilli()
 }
 
-// touch overlaps the cache misses of a whole batch. It changes no result.
+// touch overlaps the cache misses of a whole batch, and keeps the hashes. It changes no
+// result.
 func (s *session) touch(b *resp.Batch) {
 	s.hashes = s.hashes[:0]
-	db := s.client.DB()
+	db, hash := s.client.DB(), uint64(0)
 	for i := range b.Len() {
 		if args := b.Args(i); len(args) > 1 && (i == 0 || !alike(b.Args(i-1), args)) {
-			s.hashes = append(s.hashes, s.r.ks.Hash(db, args[1]))
+			hash = s.r.ks.Hash(db, args[1])
 		}
+		s.hashes = append(s.hashes, hash)
 	}
 	s.r.ks.Touch(db, s.hashes)
 }

@@ -83,7 +83,11 @@ func (s *session) published(events []command.Event) {
 	s.changed = s.changed[:0]
 	s.tx.EachChanged(s.noteChanged)
 	if len(s.changed) > 0 {
-		r.counters.Changes.Add(s.client.ID, int64(len(s.changed)))
+		if s.together.batch != nil {
+			s.together.changes += len(s.changed)
+		} else {
+			r.counters.Changes.Add(s.client.ID, int64(len(s.changed)))
+		}
 		s.touchWatched()
 		if r.blocked.n.Load() > 0 {
 			s.wakeWaiters()

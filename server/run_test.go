@@ -104,6 +104,70 @@ func TestARunWakesWhoIsBlockedBetweenItsCommands(t *testing.T) {
 	}
 }
 
+// Readers of one name are answered each by itself, and counted together.
+func TestARunOfReaders(t *testing.T) {
+	for _, args := range [][]string{nil, collisions} {
+		s := open(t, Options{}, args...)
+		c := dial(t, s)
+		require.Equal(t, "OK", do(t, c, "MSET", "a", "1", "b", "2"))
+		require.Equal(t, "(integer) 1", do(t, c, "RPUSH", "l", "x"))
+		wrong := "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n"
+		pipelined(t, s, "GET a\r\nGET b\r\nGET none\r\nGET l\r\nGET a\r\nGET a b\r\nGET b\r\n",
+			"$1\r\n1\r\n$1\r\n2\r\n$-1\r\n"+wrong+"$1\r\n1\r\n-ERR wrong number of arguments for 'get' command\r\n$1\r\n2\r\n")
+		stats := s.Info([]string{"commandstats", "stats"})
+		require.Regexp(t, `cmdstat_get:calls=6,.*,rejected_calls=1,failed_calls=1\r\n`, stats)
+		require.Contains(t, stats, "keyspace_hits:5\r\n")
+		require.Contains(t, stats, "keyspace_misses:1\r\n")
+	}
+}
+
+// Writers of one name with different keys claim their latches one after the other, and
+// what they have changed is counted.
+func TestARunOfSeveralKeys(t *testing.T) {
+	for _, args := range [][]string{nil, collisions, {"--rmw-always-queue", "yes"}} {
+		s := open(t, Options{}, args...)
+		pipelined(t, s, "INCR a\r\nINCR a\r\nINCR b\r\nINCR a\r\nINCR b c\r\nINCR b\r\n",
+			":1\r\n:2\r\n:1\r\n:3\r\n-ERR wrong number of arguments for 'incr' command\r\n:2\r\n")
+		require.Contains(t, s.Info([]string{"commandstats"}), "cmdstat_incr:calls=5,")
+		require.Contains(t, s.Info([]string{"persistence"}), "rdb_changes_since_last_save:5\r\n")
+		pipelined(t, s, "SELECT 1\r\nSET a x\r\nSET b y\r\nSELECT 0\r\nGET a\r\nGET b\r\nSELECT 1\r\nGET a\r\nGET b\r\n",
+			"+OK\r\n+OK\r\n+OK\r\n+OK\r\n$1\r\n3\r\n$1\r\n2\r\n+OK\r\n$1\r\nx\r\n$1\r\ny\r\n")
+	}
+}
+
+// What stands before a command that has to wait is counted when that begins to wait: it
+// has not waited.
+func TestWhatIsBeforeAWaitIsCountedBefore(t *testing.T) {
+	s := open(t, Options{})
+	release := hold(t, s, "n")
+	conn, err := net.Dial("tcp", s.Addr())
+	require.NoError(t, err)
+	defer conn.Close()
+	_, err = io.WriteString(conn, "SET a 1\r\nSET b 2\r\nSET n 3\r\nSET c 4\r\n")
+	require.NoError(t, err)
+	answered(t, conn, "+OK\r\n+OK\r\n")
+	counted(t, s, func(c rmw.Stats) bool { return c.Depth == 1 })
+	require.Contains(t, s.Info([]string{"commandstats"}), "cmdstat_set:calls=2,")
+	release()
+	answered(t, conn, "+OK\r\n+OK\r\n")
+	require.Contains(t, s.Info([]string{"commandstats"}), "cmdstat_set:calls=4,")
+}
+
+// The slow log has the command of a run that took long.
+func TestTheSlowCommandOfARun(t *testing.T) {
+	s := open(t, Options{}, "--slowlog-log-slower-than", "1000")
+	c := dial(t, s)
+	const size = 64 << 20
+	require.Equal(t, "OK", do(t, c, "SET", "a", "1"))
+	require.Equal(t, fmt.Sprintf("(integer) %d", size), do(t, c, "SETRANGE", "long", fmt.Sprint(size-1), "x"))
+	require.Equal(t, "OK", do(t, c, "SLOWLOG", "RESET"))
+	head := fmt.Sprintf("$%d\r\n", size)
+	pipelined(t, s, "GET a\r\nGET long\r\nGET a\r\n", "$1\r\n1\r\n"+head+strings.Repeat("\x00", size-1)+"x\r\n$1\r\n1\r\n")
+	log := do(t, c, "SLOWLOG", "GET")
+	require.Contains(t, log, `"long"`)
+	require.NotContains(t, log, `"a"`)
+}
+
 // A sink that panics at one command of a run takes that one down, and no other.
 func TestAPanicInTheMiddleOfARun(t *testing.T) {
 	for _, args := range [][]string{nil, {"--rmw-always-queue", "yes"}} {

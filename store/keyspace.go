@@ -112,26 +112,57 @@ func (ks *Keyspace) find(db uint32, hash uint64, key []byte) *block {
 // Touch loads what looking up the keys of a batch will need, so that the cache
 // misses overlap. It changes no result.
 func (ks *Keyspace) Touch(db int, hashes []uint64) {
+	for len(hashes) > touchAtOnce {
+		ks.touch(db, hashes[:touchAtOnce])
+		hashes = hashes[touchAtOnce:]
+	}
+	ks.touch(db, hashes)
+}
+
+// touchAtOnce is for how many keys one kind of line is loaded before the next, which
+// those lead to.
+const touchAtOnce = 32
+
+// touchValue is how long a value may be of which the end is loaded too.
+const touchValue = 128
+
+func (ks *Keyspace) touch(db int, hashes []uint64) {
+	var groups [touchAtOnce]*group
 	stored := ks.stored[db].Load()
-	for _, h := range hashes {
+	for i, h := range hashes {
 		if sp := ks.shard(h).space(stored); sp != nil {
 			t := sp.dir.Load().table(h)
-			t.groups[t.home(h)].word.Load()
+			g := &t.groups[t.home(h)]
+			g.word.Load()
+			groups[i%touchAtOnce] = g
 		}
 	}
-	for _, h := range hashes {
-		if sp := ks.shard(h).space(stored); sp != nil {
-			t := sp.dir.Load().table(h)
-			t.groups[t.home(h)].prefetch(tagOf(h))
+	var blocks [touchAtOnce]*block
+	n := 0
+	for i, h := range hashes {
+		g := groups[i%touchAtOnce]
+		if g == nil {
+			continue
 		}
+		if m := matches(g.word.Load(), tagOf(h)); m != 0 {
+			if b := g.places[bits.TrailingZeros64(m)/8].Load(); b != nil {
+				b.clock.Load()
+				blocks[n%touchAtOnce] = b
+				n++
+			}
+		}
+	}
+	for _, b := range blocks[:n] {
+		b.touchEnd()
 	}
 }
 
-func (g *group) prefetch(tag uint64) {
-	if m := matches(g.word.Load(), tag); m != 0 {
-		if b := g.places[bits.TrailingZeros64(m)/8].Load(); b != nil {
-			b.clock.Load()
-		}
+// touchEnd loads the line in which a short value ends. The line in which it begins is
+// nearly always that of the block.
+func (b *block) touchEnd() {
+	if n := b.bodyLen(); n > 0 && n <= touchValue {
+		last := b.keyOffset() + b.meta>>keyShift&lenMask + n - 1
+		(*atomic.Uint32)(b.at(last &^ 3)).Load() // which the compiler does not leave out
 	}
 }
 
