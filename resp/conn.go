@@ -122,6 +122,9 @@ func (c *Conn) IsTLS() bool { return c.tls != nil }
 func (c *Conn) IsLoopback() bool { return c.origin == nil && isLocal(c.sock) }
 
 func isLocal(nc net.Conn) bool {
+	if s, ok := nc.(*sock); ok {
+		return s.remote.Addr().IsLoopback()
+	}
 	switch a := nc.RemoteAddr().(type) {
 	case *net.TCPAddr:
 		return a.IP.IsLoopback()

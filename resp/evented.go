@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"syscall"
+	"time"
 )
 
 // What a loop is to do with a connection that it has read from.
@@ -32,23 +33,14 @@ const (
 // errGivenBack: the connection is its loop's again.
 var errGivenBack = errors.New("resp: given back to the loop")
 
-// adopt lets a loop watch the socket of a connection to be, if a loop may.
-func (s *Server) adopt(l *Listener, nc net.Conn) (net.Conn, *loop) {
-	tcp, ok := nc.(*net.TCPConn)
-	if !ok || l.tls != nil {
-		return nc, nil
+// adopt finds a loop for what an acceptor has accepted; nil for all others.
+func (s *Server) adopt(nc net.Conn) *loop {
+	sock, ok := nc.(*sock)
+	if !ok {
+		return nil
 	}
-	p := s.loops.pick()
-	if p == nil {
-		return nc, nil
-	}
-	s.tune(nc)
-	sock, err := newSock(tcp)
-	if err != nil { // no descriptor is free, most likely
-		s.log.Warn("a connection has no event loop", "err", err)
-		return nc, nil
-	}
-	return sock, p
+	sock.tune(time.Duration(s.limits.TCPKeepalive.Load()))
+	return s.loops.pick()
 }
 
 // onLoop tells whether the connection's goroutine is its loop's driver.

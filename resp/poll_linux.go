@@ -1,3 +1,5 @@
+//go:build !386 && !s390x
+
 package resp
 
 import (
@@ -95,15 +97,6 @@ func (p *poller) close() {
 			_ = syscall.Close(fd)
 		}
 	}
-}
-
-// duplicate returns another number for an open descriptor.
-func duplicate(fd int) (int, error) {
-	n, _, errno := syscall.RawSyscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_DUPFD_CLOEXEC, 0)
-	if errno != 0 {
-		return -1, errno
-	}
-	return int(n), nil
 }
 
 // readNow and writeNow are read and write for sockets that do not block: the

@@ -1,10 +1,12 @@
-//go:build !linux
+//go:build !linux || 386 || s390x
 
 package resp
 
 import (
 	"errors"
+	"net"
 	"syscall"
+	"time"
 )
 
 // loopsWork: there is no poller for event loops here, each connection has a
@@ -27,6 +29,13 @@ func (p *poller) park() error                      { return errors.ErrUnsupporte
 func (p *poller) event(int) (int, uint32, uint32)  { return 0, 0, 0 }
 func (p *poller) wake()                            {}
 func (p *poller) close()                           {}
-func duplicate(int) (int, error)                   { return -1, errors.ErrUnsupported }
 func readNow(fd int, b []byte) (n int, err error)  { return syscall.Read(fd, b) }
 func writeNow(fd int, b []byte) (n int, err error) { return syscall.Write(fd, b) }
+
+type acceptor struct{}
+
+func newAcceptor(net.Listener) (*acceptor, error) { return nil, errors.ErrUnsupported }
+
+func (a *acceptor) accept() (*sock, error) { return nil, errors.ErrUnsupported }
+func (a *acceptor) close()                 {}
+func (s *sock) tune(time.Duration)         {}

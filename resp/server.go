@@ -98,6 +98,7 @@ type Listener struct {
 	srv  *Server
 	ln   net.Listener
 	tls  *tls.Config // nil without TLS
+	fast *acceptor   // for the loops; nil: ln accepts
 	done sync.Once
 }
 
@@ -113,7 +114,12 @@ func (l *Listener) Close() error {
 }
 
 func (l *Listener) close() (err error) {
-	l.done.Do(func() { err = l.ln.Close() })
+	l.done.Do(func() {
+		err = l.ln.Close()
+		if l.fast != nil {
+			l.fast.close()
+		}
+	})
 	return err
 }
 
@@ -191,7 +197,19 @@ func (s *Server) add(ln net.Listener, config *tls.Config) (*Listener, error) {
 	return l, nil
 }
 
-func (s *Server) start(l *Listener) { s.wait.Go(func() { s.acceptLoop(l) }) }
+func (s *Server) start(l *Listener) {
+	if len(s.loops.all) > 0 && l.tls == nil {
+		l.fast, _ = newAcceptor(l.ln)
+	}
+	s.wait.Go(func() { s.acceptLoop(l) })
+}
+
+func (l *Listener) accept() (net.Conn, error) {
+	if l.fast != nil {
+		return l.fast.accept()
+	}
+	return l.ln.Accept()
+}
 
 // Serve accepts connections on all listeners, and on those added later, until
 // Close or Shutdown; it returns when everything has ended. Called after them it
@@ -227,7 +245,7 @@ func (s *Server) acceptLoop(l *Listener) {
 	const least, most = 5 * time.Millisecond, time.Second
 	pause := least
 	for {
-		nc, err := l.ln.Accept()
+		nc, err := l.accept()
 		if err == nil {
 			pause = least
 			s.accepted(l, nc)
@@ -250,7 +268,7 @@ func (s *Server) accepted(l *Listener, nc net.Conn) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.log.Error("panic at accept", "panic", p)
-			_ = nc.Close()
+			dispose(nc)
 		}
 	}()
 	s.counters.accepted.Add(1)
@@ -266,15 +284,14 @@ func (s *Server) accepted(l *Listener, nc net.Conn) {
 		return
 	}
 	s.open++
-	nc, loop := s.adopt(l, nc)
 	c := newConn(s, s.lastID.Add(1), nc)
-	c.loop = loop
+	c.loop = s.adopt(nc)
 	if l.tls != nil {
 		c.tls = tls.Server(nc, l.tls)
 		c.nc, c.raw = c.tls, nil
 	}
 	s.conns[c.ID] = c
-	if loop != nil {
+	if c.loop != nil {
 		s.wait.Add(1)
 		s.loops.away.Add(1)
 		c.evented.word.Store(sockAside)
@@ -294,7 +311,15 @@ func (s *Server) reject(l *Listener, nc net.Conn, full bool) {
 			_, _ = io.WriteString(nc, "-ERR max number of clients reached\r\n")
 		}
 	}
+	dispose(nc)
+}
+
+// dispose closes what has not become a connection.
+func dispose(nc net.Conn) {
 	_ = nc.Close()
+	if s, ok := nc.(*sock); ok {
+		s.free()
+	}
 }
 
 // tune sets what is to be set on a TCP socket.

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -27,10 +28,10 @@ const (
 // Close shuts the socket down and ends all waiting; the descriptor stays until
 // free, so that its number is nobody else's while the loop may still use it.
 type sock struct {
-	fd            int
-	local, remote netip.AddrPort // two net.Addr would take more than twice as much
-	word          atomic.Uint32
-	in, out       side
+	fd      int
+	remote  netip.AddrPort // a net.Addr would take more than twice as much
+	word    atomic.Uint32
+	in, out side
 
 	mu     sync.Mutex // guards closed, freed, and of both sides late, until and the making of wake
 	closed bool
@@ -47,25 +48,6 @@ type side struct {
 // sockBegan is where deadlines count from: a number is a third of a time.Time, and an
 // idle connection has two.
 var sockBegan = time.Now()
-
-// newSock takes the socket out of the runtime's poller; nc is of no use after it.
-// After an error nc is as before.
-func newSock(nc *net.TCPConn) (*sock, error) {
-	raw, err := nc.SyscallConn()
-	if err != nil {
-		return nil, err
-	}
-	s := &sock{fd: -1, local: addrPort(nc.LocalAddr()), remote: addrPort(nc.RemoteAddr())}
-	var errno error
-	if err := raw.Control(func(fd uintptr) { s.fd, errno = duplicate(int(fd)) }); err != nil {
-		return nil, err
-	}
-	if errno != nil {
-		return nil, os.NewSyscallError("fcntl", errno)
-	}
-	_ = nc.Close()
-	return s, nil
-}
 
 // noted is asked by the loop's driver about an event. false: the connection is
 // the loop's, and so is the event.
@@ -206,19 +188,34 @@ func (s *sock) free() {
 	}
 }
 
-// LocalAddr and RemoteAddr are made anew each time.
-func (s *sock) LocalAddr() net.Addr { return net.TCPAddrFromAddrPort(s.local) }
-
-// RemoteAddr is the peer's.
-func (s *sock) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(s.remote) }
-
-func addrPort(a net.Addr) netip.AddrPort {
-	if tcp, ok := a.(*net.TCPAddr); ok {
-		at := tcp.AddrPort()
-		return netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
+// LocalAddr is asked of the kernel each time: it is seldom wanted.
+func (s *sock) LocalAddr() net.Addr {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.freed {
+		switch a, _ := syscall.Getsockname(s.fd); a := a.(type) {
+		case *syscall.SockaddrInet4:
+			return &net.TCPAddr{IP: a.Addr[:], Port: a.Port}
+		case *syscall.SockaddrInet6:
+			return &net.TCPAddr{IP: a.Addr[:], Port: a.Port, Zone: zone(a.ZoneId)}
+		}
 	}
-	return netip.AddrPort{}
+	return &net.TCPAddr{}
 }
+
+// zone names the interface that a link-local address belongs to.
+func zone(id uint32) string {
+	if id == 0 {
+		return ""
+	}
+	if i, err := net.InterfaceByIndex(int(id)); err == nil {
+		return i.Name
+	}
+	return strconv.FormatUint(uint64(id), 10)
+}
+
+// RemoteAddr is the peer's. It is made anew each time.
+func (s *sock) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(s.remote) }
 
 // SetDeadline is SetReadDeadline and SetWriteDeadline.
 func (s *sock) SetDeadline(t time.Time) error {
