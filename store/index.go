@@ -2,6 +2,8 @@ package store
 
 import (
 	"math/bits"
+	"slices"
+	"sync"
 	"sync/atomic"
 )
 
@@ -197,9 +199,15 @@ type hashed struct {
 	block *block
 }
 
-// hashed returns all blocks of the table with their hashes.
-func (t *table) hashed(s seed) []hashed {
-	all := make([]hashed, 0, t.live)
+// hashedRoom is room for the keys of tables that are copied: of an index that grows it
+// would be as much as the index again.
+var hashedRoom = sync.Pool{New: func() any { return new([]hashed) }}
+
+// hashed fills room with all blocks of the table and their hashes. The caller gives it
+// back.
+func (t *table) hashed(s seed) (room *[]hashed) {
+	room = hashedRoom.Get().(*[]hashed)
+	all := slices.Grow(*room, t.live)
 	for g := range t.groups {
 		from := len(all)
 		t.each(g, 1, func(b *block) bool {
@@ -211,14 +219,23 @@ func (t *table) hashed(s seed) []hashed {
 			all[i].hash = s.hash(all[i].block.key())
 		}
 	}
-	return all
+	*room = all
+	return room
+}
+
+func giveBack(room *[]hashed) {
+	clear(*room)
+	*room = (*room)[:0]
+	hashedRoom.Put(room)
 }
 
 // copyTo inserts all blocks into another table, which has room.
 func (t *table) copyTo(n *table, s seed) {
-	for _, e := range t.hashed(s) {
+	room := t.hashed(s)
+	for _, e := range *room {
 		n.insert(e.hash, e.block)
 	}
+	giveBack(room)
 }
 
 // full tells whether one more key would crowd the table.

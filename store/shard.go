@@ -219,7 +219,9 @@ func (sh *shard) grow(sp *space, s seed, t *table) {
 // keys agree in that bit too: they collide, and the table has to hold them.
 func (sh *shard) split(sp *space, s seed, t *table) bool {
 	bit := uint64(1) << (63 - t.depth)
-	all := t.hashed(s)
+	room := t.hashed(s)
+	defer giveBack(room)
+	all := *room
 	ones := 0
 	for i := range all {
 		if all[i].hash<<sh.skip&bit != 0 {
