@@ -1,7 +1,6 @@
 package command
 
 import (
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -49,9 +48,7 @@ type Client struct {
 	Authenticated bool
 	ReplyMode     ReplyMode
 	User          string
-	Session       Session // the router's
-	Subs          *pubsub.Client
-	Tracking      *tracking.Client
+	Session       Session  // the router's
 	Repl          ReplConf // what REPLCONF has told
 
 	// Read by others too.
@@ -61,16 +58,19 @@ type Client struct {
 	flags    atomic.Uint32
 	last     atomic.Pointer[Spec]
 	lastUsed atomic.Int64 // Unix ms
-	mu       sync.Mutex   // guards the fields below
-	name     string
-	libName  string
-	libVer   string
-	started  time.Time
+	subs     atomic.Pointer[pubsub.Client]
+	tracking atomic.Pointer[tracking.Client]
+	labels   atomic.Pointer[labels]
+	started  int64 // Unix ms
 }
+
+// labels are what a client says of itself. They do not change: who sets one puts others
+// in their place.
+type labels struct{ name, libName, libVer string }
 
 // NewClient returns a client of database 0.
 func NewClient(id uint64, conn *resp.Conn) *Client {
-	c := &Client{ID: id, Conn: conn, User: "default", started: time.Now()}
+	c := &Client{ID: id, Conn: conn, User: "default", started: time.Now().UnixMilli()}
 	c.proto.Store(2)
 	return c
 }
@@ -126,39 +126,66 @@ func (c *Client) Note(s *Spec, now int64) {
 func (c *Client) LastUsed() int64 { return c.lastUsed.Load() }
 
 // Started is when the client came.
-func (c *Client) Started() time.Time { return c.started }
+func (c *Client) Started() time.Time { return time.UnixMilli(c.started) }
+
+// Subs is where the client listens; nil, of which all can be asked, until it has
+// subscribed to something.
+func (c *Client) Subs() *pubsub.Client { return c.subs.Load() }
+
+// listener is Subs for who subscribes: the client's own goroutine.
+func (c *Client) listener() *pubsub.Client {
+	if c.subs.Load() == nil {
+		c.subs.Store(c.Session.NewSubs())
+	}
+	return c.subs.Load()
+}
+
+// Tracking is the client's end of the tracking table; nil, of which all can be asked,
+// until it has been switched on.
+func (c *Client) Tracking() *tracking.Client { return c.tracking.Load() }
+
+// Tracker is Tracking for who switches it on: the client's own goroutine.
+func (c *Client) Tracker() *tracking.Client {
+	if c.tracking.Load() == nil {
+		c.tracking.Store(c.Session.NewTracking())
+	}
+	return c.tracking.Load()
+}
 
 // Name is what CLIENT SETNAME has set.
-func (c *Client) Name() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.name
-}
+func (c *Client) Name() string { return c.said().name }
 
 // SetName names the client.
 func (c *Client) SetName(name string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.name = name
+	if l := c.said(); l.name != name {
+		l.name = name
+		c.labels.Store(&l)
+	}
+}
+
+func (c *Client) said() labels {
+	if l := c.labels.Load(); l != nil {
+		return *l
+	}
+	return labels{}
 }
 
 // Library is what CLIENT SETINFO has set.
 func (c *Client) Library() (name, version string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.libName, c.libVer
+	l := c.said()
+	return l.libName, l.libVer
 }
 
 // SetLibrary says which client library this is; nil leaves a field as it is.
 func (c *Client) SetLibrary(name, version *string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	l := c.said()
 	if name != nil {
-		c.libName = *name
+		l.libName = *name
 	}
 	if version != nil {
-		c.libVer = *version
+		l.libVer = *version
 	}
+	c.labels.Store(&l)
 }
 
 // LoggedIn tells whether the client may run commands: it has given the password,

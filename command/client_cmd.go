@@ -192,7 +192,7 @@ func (f *clientFilter) match(cl *Client, now time.Time) bool {
 		(f.laddr == "" || cl.Conn.LocalAddr() == f.laddr) &&
 		(f.class == "" || cl.clientType() == f.class) &&
 		(f.user == "" || cl.User == f.user) &&
-		(f.maxAge == 0 || int64(now.Sub(cl.started)/time.Second) >= f.maxAge)
+		(f.maxAge == 0 || int64(now.Sub(cl.Started())/time.Second) >= f.maxAge)
 }
 
 func clientKill(c *Context) error {

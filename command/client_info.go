@@ -21,13 +21,13 @@ func (cl *Client) appendInfo(b []byte, now time.Time) []byte {
 	str(" laddr=", cl.Conn.LocalAddr())
 	num(" fd=", int64(cl.Conn.FD()))
 	str(" name=", cl.Name())
-	num(" age=", int64(now.Sub(cl.started)/time.Second))
-	num(" idle=", max(0, (now.UnixMilli()-max(cl.LastUsed(), cl.started.UnixMilli()))/1000))
+	num(" age=", int64(now.Sub(cl.Started())/time.Second))
+	num(" idle=", max(0, (now.UnixMilli()-max(cl.LastUsed(), cl.started))/1000))
 	str(" flags=", cl.flagLetters())
 	num(" db=", int64(cl.DB()))
-	num(" sub=", int64(cl.Subs.Count(pubsub.Channel)))
-	num(" psub=", int64(cl.Subs.Count(pubsub.Pattern)))
-	num(" ssub=", int64(cl.Subs.Count(pubsub.Shard)))
+	num(" sub=", int64(cl.Subs().Count(pubsub.Channel)))
+	num(" psub=", int64(cl.Subs().Count(pubsub.Pattern)))
+	num(" ssub=", int64(cl.Subs().Count(pubsub.Shard)))
 	num(" multi=", int64(cl.Queued()))
 	num(" qbuf=", int64(st.QueryLen))
 	num(" qbuf-free=", int64(st.QueryFree))
@@ -56,14 +56,14 @@ func (cl *Client) lastName() string {
 }
 
 func (cl *Client) flagLetters() string {
-	f, o := cl.Flags(), cl.Tracking.Options()
+	f, o := cl.Flags(), cl.Tracking().Options()
 	var b []byte
 	for _, l := range []struct {
 		is     bool
 		letter byte
 	}{
 		{f&ClientReplica != 0, 'S'}, {f&ClientMonitor != 0, 'O'}, {f&ClientPubSub != 0, 'P'}, {f&ClientMulti != 0, 'x'},
-		{f&ClientBlocked != 0, 'b'}, {o != nil, 't'}, {o != nil && cl.Tracking.Broken.Load(), 'R'}, {o != nil && o.Broadcast, 'B'},
+		{f&ClientBlocked != 0, 'b'}, {o != nil, 't'}, {o != nil && cl.Tracking().Broken.Load(), 'R'}, {o != nil && o.Broadcast, 'B'},
 		{f&ClientDirty != 0, 'd'}, {f&ClientCloseAfter != 0, 'c'}, {cl.Conn.IsUnix(), 'U'},
 		{f&ClientNoEvict != 0, 'e'}, {f&ClientNoTouch != 0, 'T'}, {f&ClientReadonly != 0, 'r'}, {f&ClientProxied != 0, 'p'},
 	} {

@@ -27,9 +27,9 @@ func clientTracking(c *Context) error {
 		if err := c.checkTracking(&o, prefixes); err != nil {
 			return err
 		}
-		c.Client.Tracking.Start(o, prefixes)
+		c.Client.Tracker().Start(o, prefixes)
 	case c.Is(2, "OFF"):
-		c.Client.Tracking.Stop()
+		c.Client.Tracking().Stop()
 	default:
 		return ErrSyntax
 	}
@@ -73,7 +73,7 @@ func (c *Context) trackingOptions() (o tracking.Options, prefixes []string, err 
 
 // checkTracking looks whether the options go together, and with those in force.
 func (c *Context) checkTracking(o *tracking.Options, prefixes []string) error {
-	was := c.Client.Tracking.Options()
+	was := c.Client.Tracking().Options()
 	switch {
 	case !o.Broadcast && len(prefixes) > 0:
 		return errPrefixNeeds
@@ -86,7 +86,7 @@ func (c *Context) checkTracking(o *tracking.Options, prefixes []string) error {
 	case was != nil && (o.OptIn && was.OptOut || o.OptOut && was.OptIn):
 		return errSwitchOpt
 	}
-	if which, with, own, found := c.Client.Tracking.Overlap(prefixes); own {
+	if which, with, own, found := c.Client.Tracking().Overlap(prefixes); own {
 		return Errorf(errPrefixExisting, which, with)
 	} else if found {
 		return Errorf(errPrefixGiven, which, with)
@@ -95,7 +95,7 @@ func (c *Context) checkTracking(o *tracking.Options, prefixes []string) error {
 }
 
 func clientCaching(c *Context) error {
-	t := c.Client.Tracking
+	t := c.Client.Tracking()
 	o := t.Options()
 	switch {
 	case o == nil:
@@ -114,7 +114,7 @@ func clientCaching(c *Context) error {
 
 // redirect is who is told what the client has to be told: 0 itself, -1 nobody.
 func (cl *Client) redirect() int64 {
-	if o := cl.Tracking.Options(); o != nil {
+	if o := cl.Tracking().Options(); o != nil {
 		return int64(o.Redirect)
 	}
 	return -1
@@ -136,7 +136,7 @@ func clientTrackingInfo(c *Context) error {
 	c.Reply.BulkString("redirect")
 	c.Reply.Int(c.Client.redirect())
 	c.Reply.BulkString("prefixes")
-	prefixes := c.Client.Tracking.Prefixes()
+	prefixes := c.Client.Tracking().Prefixes()
 	c.Reply.Array(len(prefixes))
 	for _, p := range prefixes {
 		c.Reply.BulkString(p)
@@ -145,7 +145,7 @@ func clientTrackingInfo(c *Context) error {
 }
 
 func (cl *Client) trackingFlags() []string {
-	o := cl.Tracking.Options()
+	o := cl.Tracking().Options()
 	if o == nil {
 		return []string{"off"}
 	}
@@ -155,9 +155,9 @@ func (cl *Client) trackingFlags() []string {
 		word string
 	}{
 		{o.Broadcast, "bcast"},
-		{o.OptIn, "optin"}, {o.OptIn && cl.Tracking.Caching, "caching-yes"},
-		{o.OptOut, "optout"}, {o.OptOut && cl.Tracking.Caching, "caching-no"},
-		{o.NoLoop, "noloop"}, {cl.Tracking.Broken.Load(), "broken_redirect"},
+		{o.OptIn, "optin"}, {o.OptIn && cl.Tracking().Caching, "caching-yes"},
+		{o.OptOut, "optout"}, {o.OptOut && cl.Tracking().Caching, "caching-no"},
+		{o.NoLoop, "noloop"}, {cl.Tracking().Broken.Load(), "broken_redirect"},
 	} {
 		if f.is {
 			flags = append(flags, f.word)

@@ -161,7 +161,7 @@ func reset(c *Context) error {
 		cl.Session.Unwatch()
 	}
 	cl.Unsubscribe()
-	cl.Tracking.Stop()
+	cl.Tracking().Stop()
 	cl.SetFlag(ClientNoEvict|ClientNoTouch|ClientReadonly|ClientRedirects, false)
 	cl.ReplyMode = ReplyOn
 	cl.SetDB(0)

@@ -61,7 +61,7 @@ var subscribeWords = [...][2]string{
 func subscribe(k pubsub.Kind) Handler {
 	return func(c *Context) error {
 		for _, name := range c.Args[1:] {
-			c.Client.Subs.Subscribe(k, name)
+			c.Client.listener().Subscribe(k, name)
 			c.subscription(k, subscribeWords[k][0], name, true)
 		}
 		c.Client.setPubSub()
@@ -73,12 +73,12 @@ func unsubscribe(k pubsub.Kind) Handler {
 	return func(c *Context) error {
 		names := c.Args[1:]
 		if len(names) == 0 {
-			for _, name := range c.Client.Subs.Names(k) {
+			for _, name := range c.Client.Subs().Names(k) {
 				names = append(names, []byte(name))
 			}
 		}
 		for _, name := range names {
-			c.Client.Subs.Unsubscribe(k, name)
+			c.Client.Subs().Unsubscribe(k, name)
 			c.subscription(k, subscribeWords[k][1], name, true)
 		}
 		if len(names) == 0 {
@@ -91,7 +91,7 @@ func unsubscribe(k pubsub.Kind) Handler {
 
 // subscription tells the client how many subscriptions it now has.
 func (c *Context) subscription(k pubsub.Kind, word string, name []byte, named bool) {
-	subs := c.Client.Subs
+	subs := c.Client.Subs()
 	n := subs.Count(pubsub.Shard)
 	if k != pubsub.Shard {
 		n = subs.Count(pubsub.Channel) + subs.Count(pubsub.Pattern)
@@ -104,7 +104,7 @@ func (c *Context) subscription(k pubsub.Kind, word string, name []byte, named bo
 
 // setPubSub notes whether the client is a subscriber.
 func (cl *Client) setPubSub() {
-	on := cl.Subs.Total() > 0
+	on := cl.Subs().Total() > 0
 	if cl.Has(ClientPubSub) == on {
 		return
 	}
@@ -120,7 +120,7 @@ func (cl *Client) setPubSub() {
 
 // Unsubscribe ends all subscriptions of a client that goes or is reset.
 func (cl *Client) Unsubscribe() {
-	cl.Subs.Close()
+	cl.Subs().Close()
 	cl.setPubSub()
 }
 

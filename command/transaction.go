@@ -1,5 +1,10 @@
 package command
 
+import (
+	"github.com/ferricd/ferricd/pubsub"
+	"github.com/ferricd/ferricd/tracking"
+)
+
 // A Session is what commands ask of their client's place in the router.
 type Session interface {
 	// Multi begins to queue commands.
@@ -16,6 +21,9 @@ type Session interface {
 	AwaitLog(gone <-chan struct{}) error
 	// Written is the log's position behind what the client has written last.
 	Written() uint64
+	// NewSubs and NewTracking are made when the client first asks to be told something.
+	NewSubs() *pubsub.Client
+	NewTracking() *tracking.Client
 }
 
 func multi(c *Context) error {

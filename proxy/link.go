@@ -96,7 +96,7 @@ func (l *Link) listens() {
 	l.mu.Lock()
 	on := l.subs.any()
 	l.mu.Unlock()
-	on = on || l.client.Subs.Total() > 0
+	on = on || l.client.Subs().Total() > 0
 	if l.client.Has(command.ClientPubSub) == on {
 		return
 	}

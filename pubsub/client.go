@@ -6,7 +6,7 @@ import (
 )
 
 // A Client is what one listener has subscribed to. It is for the listener's own
-// goroutine, but for Count.
+// goroutine, but for Count. A nil one has subscribed to nothing.
 type Client struct {
 	hub  *Hub
 	to   Subscriber
@@ -35,6 +35,9 @@ func (c *Client) Subscribe(k Kind, name []byte) bool {
 // Unsubscribe ends a subscription. What is being delivered at the moment by others
 // may still come. It returns false if there was none.
 func (c *Client) Unsubscribe(k Kind, name []byte) bool {
+	if c == nil {
+		return false
+	}
 	s := c.subs[k][string(name)]
 	if s == nil {
 		return false
@@ -48,6 +51,9 @@ func (c *Client) Unsubscribe(k Kind, name []byte) bool {
 // Names are the names of a kind that the client has subscribed to, in alphabetical
 // order.
 func (c *Client) Names(k Kind) []string {
+	if c == nil {
+		return nil
+	}
 	names := make([]string, 0, len(c.subs[k]))
 	for name := range c.subs[k] {
 		names = append(names, name)
@@ -57,7 +63,12 @@ func (c *Client) Names(k Kind) []string {
 }
 
 // Count is their number. It may be called from any goroutine.
-func (c *Client) Count(k Kind) int { return int(c.n[k].Load()) }
+func (c *Client) Count(k Kind) int {
+	if c == nil {
+		return 0
+	}
+	return int(c.n[k].Load())
+}
 
 // Total is the number of subscriptions of all kinds. It may be called from any
 // goroutine.
@@ -65,6 +76,9 @@ func (c *Client) Total() int { return c.Count(Channel) + c.Count(Pattern) + c.Co
 
 // Close ends all subscriptions.
 func (c *Client) Close() {
+	if c == nil {
+		return
+	}
 	for k := range kinds {
 		for _, s := range c.subs[k] {
 			c.hub.remove(k, s)

@@ -55,11 +55,11 @@ func (p *buffer) free() {
 
 // A sizeHint remembers what a connection needs, to borrow the right size next
 // time. It goes up at once and down slowly.
-type sizeHint struct{ n int }
+type sizeHint struct{ n int32 }
 
-func (h *sizeHint) used(n int) {
-	if n >= h.n {
-		h.n = min(n, maxHint)
+func (h *sizeHint) used(used int) {
+	if n := int32(min(used, maxHint)); n >= h.n {
+		h.n = n
 	} else {
 		h.n -= (h.n - n) / 8
 	}

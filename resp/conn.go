@@ -67,14 +67,27 @@ type Conn struct {
 	batch   *Batch  // nil while the client is waited for
 	replies *buffer // what Reply.buf was borrowed as; nil while the client is waited for
 	outHint sizeHint
-	readFn  func(fd uintptr) bool // for raw.Read: made once, so that a read allocates nothing
-	writeFn func(fd uintptr) bool
-	unsent  []byte // what writeReady is to send: it takes off what the socket takes
-	evented *sock  // the socket, if a loop serves it
+	direct  *direct // nil until raw is used
+	evented *sock   // the socket, if a loop serves it
 	origin  *Origin
 	out     atomic.Pointer[outbox] // nil until something was put in
 	watch   *watch                 // nil until it parks for the first time
 	stats   connStats
+}
+
+// A direct is what reading and writing by raw take. The functions are made once, so
+// that a read allocates nothing.
+type direct struct {
+	read, write func(fd uintptr) bool
+	unsent      []byte // what write is to send: it takes off what the socket takes
+}
+
+// directly is c.direct, made if need be.
+func (c *Conn) directly() *direct {
+	if c.direct == nil {
+		c.direct = &direct{read: c.readReady, write: c.writeReady}
+	}
+	return c.direct
 }
 
 func newConn(s *Server, id uint64, nc net.Conn) *Conn {

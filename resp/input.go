@@ -73,12 +73,12 @@ func (in *input) parse(b *Batch) (broken string) {
 // its bytes arrive, twice what is there at most, never what it merely claims.
 func (in *input) room() []byte {
 	if in.buf == nil {
-		in.buf, in.pos = getBuffer(in.hint.n), 0
+		in.buf, in.pos = getBuffer(int(in.hint.n)), 0
 	}
 	b := in.buf.b
-	if in.pos == len(b) && cap(b) < in.hint.n && !in.pinned {
+	if in.pos == len(b) && cap(b) < int(in.hint.n) && !in.pinned {
 		in.buf.free()
-		in.buf, in.pos = getBuffer(in.hint.n), 0
+		in.buf, in.pos = getBuffer(int(in.hint.n)), 0
 		b = in.buf.b
 	}
 	if in.pos > 0 && !in.pinned && (in.pos == len(b) || cap(b)-len(b) < minRead && in.pos >= cap(b)/2) {
@@ -94,7 +94,7 @@ func (in *input) room() []byte {
 
 func (in *input) grow() {
 	unread := in.unread()
-	size := max(2*unread, in.hint.n)
+	size := max(2*unread, int(in.hint.n))
 	if in.guard.need > unread {
 		size = min(size, in.guard.need)
 	}

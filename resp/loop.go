@@ -118,12 +118,7 @@ func (c *Conn) read() error {
 	return err
 }
 
-func (c *Conn) readRaw() error {
-	if c.readFn == nil {
-		c.readFn = c.readReady
-	}
-	return c.raw.Read(c.readFn)
-}
+func (c *Conn) readRaw() error { return c.raw.Read(c.directly().read) }
 
 // readReady is called by raw.Read when there may be something to read; false
 // waits until there is. Nothing is kept while waiting but what has been
@@ -187,7 +182,7 @@ func (c *Conn) rest() bool {
 func (c *Conn) borrow() {
 	c.borrowBatch()
 	if c.replies == nil {
-		c.replies = getBuffer(c.outHint.n)
+		c.replies = getBuffer(int(c.outHint.n))
 		c.Reply.buf = c.replies.b
 	}
 }

@@ -304,7 +304,7 @@ func (c *Conn) sendReplies() error {
 	}
 	c.Reply.Truncate(0)
 	if cap(c.Reply.buf) > 2*maxBuffer { // one huge reply does not stay for ever
-		c.replies = getBuffer(c.outHint.n)
+		c.replies = getBuffer(int(c.outHint.n))
 		c.Reply.buf = c.replies.b
 	}
 	return err
@@ -412,12 +412,10 @@ func (c *Conn) flushNow() {
 	defer o.mu.Unlock()
 	rest := c.Reply.buf
 	if c.raw != nil && !o.writing && len(o.owed) == 0 {
-		c.unsent = rest
-		if c.writeFn == nil {
-			c.writeFn = c.writeReady
-		}
-		_ = c.raw.Write(c.writeFn)
-		rest, c.unsent = c.unsent, nil
+		d := c.directly()
+		d.unsent = rest
+		_ = c.raw.Write(d.write)
+		rest, d.unsent = d.unsent, nil
 		c.traffic().wrote(1, uint64(c.Reply.Len()-len(rest)))
 	}
 	if len(rest) > 0 {
@@ -429,15 +427,16 @@ func (c *Conn) flushNow() {
 }
 
 func (c *Conn) writeReady(fd uintptr) bool {
-	for len(c.unsent) > 0 {
-		n, err := syscall.Write(int(fd), c.unsent)
+	d := c.direct
+	for len(d.unsent) > 0 {
+		n, err := syscall.Write(int(fd), d.unsent)
 		if err == syscall.EINTR {
 			continue
 		}
 		if n <= 0 || err != nil {
 			break // full, or broken: the next write will tell
 		}
-		c.unsent = c.unsent[n:]
+		d.unsent = d.unsent[n:]
 	}
 	return true
 }

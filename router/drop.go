@@ -29,7 +29,7 @@ func (r *Router) DropClients(why string, keepPlain bool) {
 // called from any goroutine.
 func (s *session) rests() bool {
 	return s.client.Has(command.ClientMulti) || s.client.Has(command.ClientMonitor) || s.client.Has(command.ClientReplica) ||
-		s.watching.Load() || s.waiter.Load() != nil || s.listens.Load() || s.client.Tracking.Options() != nil
+		s.watching.Load() || s.waiter.Load() != nil || s.listens.Load() || s.client.Tracking().Options() != nil
 }
 
 // switchChannels are those by which every node itself tells who leads, as Sentinels do.
@@ -58,7 +58,7 @@ func (s *session) listensHere(spec *command.Spec, args [][]byte) bool {
 
 // noteListening keeps in mind whether the client listens to others' channels.
 func (s *session) noteListening() {
-	subs := s.client.Subs
+	subs := s.client.Subs()
 	if subs.Total() == 0 {
 		s.listens.Store(false)
 		return

@@ -109,7 +109,7 @@ func mayRunTogether(spec *command.Spec) bool {
 // to be decided anew for each.
 func (s *session) mayRun() bool {
 	r := s.r
-	if s.multi.on || s.client.ReplyMode != command.ReplyOn || s.client.Tracking.Options() != nil || s.client.Subs.Total() > 0 {
+	if s.multi.on || s.client.ReplyMode != command.ReplyOn || s.client.Tracking().Options() != nil || s.client.Subs().Total() > 0 {
 		return false
 	}
 	if r.roles.mode.Load() != 0 || r.pause.on.Load() || r.monitors.active() || !r.sink.Room() {

@@ -7,7 +7,9 @@ import (
 	"github.com/ferricd/ferricd/command"
 	"github.com/ferricd/ferricd/config"
 	"github.com/ferricd/ferricd/latch"
+	"github.com/ferricd/ferricd/pubsub"
 	"github.com/ferricd/ferricd/resp"
+	"github.com/ferricd/ferricd/tracking"
 )
 
 // A session is what the router keeps for a client. It belongs to the client's
@@ -46,16 +48,20 @@ type session struct {
 func (r *Router) newSession(id uint64, c *resp.Conn) *session {
 	s := &session{r: r, conn: c, client: command.NewClient(id, c), owner: r.runner.NewOwner()}
 	s.client.Session = s
-	s.client.Subs = r.hub.NewClient(s.client)
-	s.client.Tracking = r.tracking.NewClient(id)
 	return s
 }
+
+// NewSubs is the client's end of the hub.
+func (s *session) NewSubs() *pubsub.Client { return s.r.hub.NewClient(s.client) }
+
+// NewTracking is its end of the tracking table.
+func (s *session) NewTracking() *tracking.Client { return s.r.tracking.NewClient(s.client.ID) }
 
 // close ends the session; its goroutine runs no call any more.
 func (s *session) close() {
 	s.Unwatch()
 	s.client.Unsubscribe()
-	s.client.Tracking.Stop()
+	s.client.Tracking().Stop()
 	s.r.runner.Retire(s.owner)
 }
 
@@ -151,7 +157,7 @@ func (s *session) serve(args [][]byte) {
 	if s.client.ReplyMode != command.ReplyOn {
 		s.muted(spec)
 	}
-	if s.client.Tracking.Caching {
+	if t := s.client.Tracking(); t != nil && t.Caching {
 		s.endCaching(spec)
 	}
 }

@@ -20,7 +20,7 @@ import (
 
 // tracks tells whether the keys of a call are to be remembered for its client.
 func (s *session) tracks(spec *command.Spec) bool {
-	t := s.client.Tracking
+	t := s.client.Tracking()
 	o := t.Options()
 	return o != nil && !o.Broadcast && spec.Has(command.Readonly) && (!o.OptIn || t.Caching) && (!o.OptOut || !t.Caching)
 }
@@ -33,7 +33,7 @@ func (s *session) track(spec *command.Spec, refs []store.Ref) {
 	}
 	r := s.r
 	for i := range refs {
-		r.tracking.Remember(s.client.Tracking, refs[i].Key)
+		r.tracking.Remember(s.client.Tracking(), refs[i].Key)
 	}
 	if limit := r.cfg.Int(config.TrackingTableMaxKeys); limit > 0 && r.tracking.Keys() > limit {
 		r.trimTracking(limit, 2*len(refs))
@@ -88,7 +88,7 @@ func (s *session) invalidate(refs []store.Ref) {
 func (s *session) tellReaders(readers *tracking.Readers, key []byte) {
 	n := &notice{keys: [][]byte{key}}
 	readers.Each(func(c *tracking.Client) {
-		if o := c.Options(); o != nil && !o.Broadcast && !(o.NoLoop && c == s.client.Tracking) {
+		if o := c.Options(); o != nil && !o.Broadcast && !(o.NoLoop && c == s.client.Tracking()) {
 			s.r.tell(c, n)
 		}
 	})
@@ -120,7 +120,7 @@ func (s *session) broadcast(refs []store.Ref) {
 		slices.SortFunc(n.keys, bytes.Compare)
 		n.keys = slices.CompactFunc(n.keys, bytes.Equal) // of several databases
 		for _, c := range g.Clients {
-			if o := c.Options(); o != nil && !(o.NoLoop && c == s.client.Tracking) {
+			if o := c.Options(); o != nil && !(o.NoLoop && c == s.client.Tracking()) {
 				s.r.tell(c, n)
 			}
 		}
@@ -200,5 +200,7 @@ func (s *session) endCaching(spec *command.Spec) {
 	if s.multi.on || spec != nil && (spec.Name == "CLIENT" || spec.Parent() != nil && spec.Parent().Name == "CLIENT") {
 		return
 	}
-	s.client.Tracking.Caching = false
+	if t := s.client.Tracking(); t != nil {
+		t.Caching = false
+	}
 }

@@ -17,7 +17,7 @@ func TestReadersAreRememberedBeforeTheyLook(t *testing.T) {
 	reader, writer := r.NewInternal(), r.NewInternal()
 	defer reader.Close()
 	defer writer.Close()
-	reader.s.client.Tracking.Start(tracking.Options{}, nil)
+	reader.s.client.Tracker().Start(tracking.Options{}, nil)
 	get := command.All().Find([]byte("GET"))
 	look, looks := get.Run, 0
 	defer func() { get.Run = look }()
@@ -50,7 +50,7 @@ func TestTrackingDoesNotAllocate(t *testing.T) {
 	s := in.s
 	s.begin()
 	defer s.pass.Leave()
-	s.client.Tracking.Start(tracking.Options{}, nil)
+	s.client.Tracker().Start(tracking.Options{}, nil)
 	other := r.tracking.NewClient(1)
 	other.Start(tracking.Options{Broadcast: true}, []string{"x"})
 	s.serve(words("SET k v"))

@@ -16,7 +16,7 @@ type Options struct {
 }
 
 // A Client is one client's end of a table. It is for the client's own goroutine,
-// but for Options and Broken.
+// but for Options and Broken. A nil one's tracking is off.
 type Client struct {
 	ID      uint64
 	Caching bool        // CLIENT CACHING was its last command, or it is in the transaction after that
@@ -32,19 +32,29 @@ func (t *Table) NewClient(id uint64) *Client { return &Client{ID: id, table: t} 
 
 // Options are those that are in force, nil if tracking is off. It may be called
 // from any goroutine.
-func (c *Client) Options() *Options { return c.options.Load() }
+func (c *Client) Options() *Options {
+	if c == nil {
+		return nil
+	}
+	return c.options.Load()
+}
 
 func (c *Client) on() bool { return c.options.Load() != nil }
 
 // Prefixes are those that it has asked for.
-func (c *Client) Prefixes() []string { return c.prefixes }
+func (c *Client) Prefixes() []string {
+	if c == nil {
+		return nil
+	}
+	return c.prefixes
+}
 
 // Overlap finds one of the given prefixes that begins with one that the client has
 // already, or with another of the given ones, or the reverse.
 func (c *Client) Overlap(prefixes []string) (which, with string, own, found bool) {
 	overlap := func(a, b string) bool { return strings.HasPrefix(a, b) || strings.HasPrefix(b, a) }
 	for i, p := range prefixes {
-		for _, q := range c.prefixes {
+		for _, q := range c.Prefixes() {
 			if overlap(p, q) {
 				return p, q, true, true
 			}
@@ -88,6 +98,9 @@ func (c *Client) Start(o Options, prefixes []string) {
 
 // Stop switches tracking off. The last to do so empties the table.
 func (c *Client) Stop() {
+	if c == nil {
+		return
+	}
 	t := c.table
 	t.mu.Lock()
 	defer t.mu.Unlock()
