@@ -203,6 +203,27 @@ func TestStaleBlocksOfAnotherSizeGiveWay(t *testing.T) {
 }
 
 // What was undone is as it was, and stays.
+// A long section leaves a shard with as many stale blocks as it may have, all of one
+// period: that is over some calls after the section is.
+func TestAFullShardGoesOn(t *testing.T) {
+	ks := recycling()
+	var tx Tx
+	set := func() *block {
+		ks.inSection(&tx, Claimed, "key", func(key []byte) { tx.SetString(key, make([]byte, 900), NoExpiry) })
+		return ks.block("key")
+	}
+	reader := ks.grace.Begin(0)
+	for range 4 * staleBytes / 900 {
+		set()
+	}
+	reader.End()
+	seen := map[*block]bool{}
+	for range 1000 {
+		seen[set()] = true
+	}
+	require.Less(t, len(seen), 200)
+}
+
 func TestUndoKeepsBlocks(t *testing.T) {
 	ks := recycling()
 	var tx Tx
