@@ -161,7 +161,7 @@ func (b *bench) list(key string) int {
 // Pushing to and popping from a list that exists costs no allocation.
 func TestListCallsAllocateNothing(t *testing.T) {
 	b := newBench(t)
-	_, err := b.run(store.Claimed, "RPUSH l"+strings.Repeat(" element", 50))
+	_, err := b.run(store.Claimed, "RPUSH l"+strings.Repeat(" element", 200))
 	require.NoError(t, err)
 	calls := []func(){
 		b.prepared("LPUSH l an-element 12345"), b.prepared("LPOP l"), b.prepared("RPOP l 1"),

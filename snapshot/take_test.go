@@ -28,7 +28,7 @@ func TestEditedObjectsAreHandedOver(t *testing.T) {
 			})
 		}
 	}
-	long := strings.Repeat("old", 100) // a short list would be handed over as strings are
+	long := strings.Repeat("old", 200) // a short list would be handed over as strings are
 	push(long)
 	do(ks, 1, func(tx *store.Tx) { tx.SetString([]byte("s"), []byte("old"), 0) })
 	o := memory()
@@ -40,7 +40,7 @@ func TestEditedObjectsAreHandedOver(t *testing.T) {
 	p := taking.Progress()
 	require.EqualValues(t, 3, p.Keys)
 	require.EqualValues(t, 2, p.Told)
-	require.EqualValues(t, 2*len("*3\r\n$5\r\nRPUSH\r\n$1\r\nl\r\n$300\r\n"+long+"\r\n"), p.Handover)
+	require.EqualValues(t, 2*len("*3\r\n$5\r\nRPUSH\r\n$1\r\nl\r\n$600\r\n"+long+"\r\n"), p.Handover)
 	require.Greater(t, p.Kept, p.Handover)
 	r, err := taking.Run(context.Background())
 	require.NoError(t, err)
@@ -55,7 +55,7 @@ func TestWritersDoNotWaitForTheDisk(t *testing.T) {
 	ks := store.New(store.Options{Shards: 4})
 	const keys = 200
 	// Every other list is too long for a block.
-	element := func(i, n int) []byte { return fmt.Appendf(nil, "%0*d", 1+i%2*300, n) }
+	element := func(i, n int) []byte { return fmt.Appendf(nil, "%0*d", 1+i%2*600, n) }
 	edit := func(i, n int) {
 		var tx store.Tx
 		key := fmt.Appendf(nil, "list-%d", i)

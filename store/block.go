@@ -52,11 +52,12 @@ const (
 	maxInBlock = lenMask // longer keys and values live in an object entry
 
 	// inlineMax is how many bytes key and elements of a collection that is in a
-	// block may have together. An edit copies them twice and leaves a block to the
-	// collector. BenchmarkSmall says what that costs beside an edit in place: twice
-	// the time at 100 bytes, like a SET, up to three times at 250 and four at 500,
-	// while what is saved is 176 bytes whatever the size.
-	inlineMax = 256
+	// block may have together. An edit copies them twice, into memory of a block that
+	// was replaced; an object is edited in place, but for its elements there are four
+	// more places in memory to go to, each for the collector to look at and none likely
+	// to be at hand. Where there are many keys 512 bytes cost less than 256, and 1024 no
+	// less than that.
+	inlineMax = 512
 
 	countShift = valShift + 14
 	markShift  = countShift + 14
