@@ -98,6 +98,7 @@ func (s *session) touch(b *resp.Batch) {
 		}
 		s.hashes = append(s.hashes, hash)
 	}
+	s.r.latches.Touch(s.hashes)
 	s.r.ks.Touch(db, s.hashes)
 }
 

@@ -80,19 +80,21 @@ func (s *session) commit() error {
 // who watch, those who wait, those who may have cached it, those who listen.
 func (s *session) published(events []command.Event) {
 	r := s.r
-	s.changed = s.changed[:0]
-	s.tx.EachChanged(s.noteChanged)
-	if len(s.changed) > 0 {
+	if n := s.tx.Changed(); n > 0 {
 		if s.together.batch != nil {
-			s.together.changes += len(s.changed)
+			s.together.changes += n
 		} else {
-			r.counters.Changes.Add(s.client.ID, int64(len(s.changed)))
+			r.counters.Changes.Add(s.client.ID, int64(n))
 		}
 		s.touchWatched()
-		if r.blocked.n.Load() > 0 {
-			s.wakeWaiters()
+		if waited := r.blocked.n.Load() > 0; waited || r.tracking.Active() {
+			s.changed = s.changed[:0]
+			s.tx.EachChanged(s.noteChanged)
+			if waited {
+				s.wakeWaiters()
+			}
+			s.invalidate(s.changed)
 		}
-		s.invalidate(s.changed)
 	}
 	s.sendEvents(events)
 }

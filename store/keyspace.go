@@ -123,8 +123,8 @@ func (ks *Keyspace) Touch(db int, hashes []uint64) {
 // those lead to.
 const touchAtOnce = 32
 
-// touchValue is how long a value may be of which the end is loaded too.
-const touchValue = 128
+// touchMost is how long a block may be of which the end is loaded too.
+const touchMost = 160
 
 func (ks *Keyspace) touch(db int, hashes []uint64) {
 	var groups [touchAtOnce]*group
@@ -157,12 +157,14 @@ func (ks *Keyspace) touch(db int, hashes []uint64) {
 	}
 }
 
-// touchEnd loads the line in which a short value ends. The line in which it begins is
-// nearly always that of the block.
+// touchEnd loads the line in which the block ends, if it is short: its key may end there,
+// and its value does.
 func (b *block) touchEnd() {
-	if n := b.bodyLen(); n > 0 && n <= touchValue {
-		last := b.keyOffset() + b.meta>>keyShift&lenMask + n - 1
-		(*atomic.Uint32)(b.at(last &^ 3)).Load() // which the compiler does not leave out
+	if b.meta&kindMask == kindObject {
+		return
+	}
+	if end := b.keyOffset() + b.meta>>keyShift&lenMask + b.bodyLen(); end <= touchMost {
+		(*atomic.Uint32)(b.at((end - 1) &^ 3)).Load() // which the compiler does not leave out
 	}
 }
 

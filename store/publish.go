@@ -42,6 +42,9 @@ func (tx *Tx) EachExpired(fn func(Ref)) {
 	tx.expired = tx.expired[:0]
 }
 
+// Changed is how many keys EachChanged would tell.
+func (tx *Tx) Changed() int { return len(tx.changed) }
+
 // EachChanged tells the keys that the call has created, changed or deleted so
 // far, by all its Publishes, each once.
 func (tx *Tx) EachChanged(fn func(Ref)) {
