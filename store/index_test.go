@@ -16,7 +16,11 @@ func checkSpaces(t require.TestingT, ks *Keyspace) (keys int) {
 		sh := &ks.shards[i]
 		bytes := int64(0)
 		for db := range sh.spaces {
-			if sp := sh.spaces[db].Load(); sp != nil {
+			sp, known := sh.spaces[db].Load(), ks.dirs[db*len(ks.shards)+i].Load()
+			if sp == nil {
+				require.Nil(t, known, "look-ups find what was flushed")
+			} else {
+				require.Same(t, sp.dir.Load(), known, "look-ups go elsewhere")
 				keys += checkSpace(t, ks, uint64(i), sp)
 				bytes += sp.bytes
 			}

@@ -9,22 +9,24 @@ import (
 // instant of publishing, never while a call runs.
 type shard struct {
 	mu     sync.Mutex
-	spaces []atomic.Pointer[space] // by stored database number; nil: no keys yet
-	skip   uint8                   // bits of a hash that choose the shard
-	most   int                     // groups of a table that does not split yet: maxGroups
-	cut    *shardCut               // nil: none is under way
-	stale  *stale                  // blocks to be used again; nil: there was none yet
-	groups *staleGroups            // of all shards; nil: none are used again
-	epoch  uint32                  // of what is published; see Cut
+	spaces []atomic.Pointer[space]     // by stored database number; nil: no keys yet
+	skip   uint8                       // bits of a hash that choose the shard
+	most   int                         // groups of a table that does not split yet: maxGroups
+	cut    *shardCut                   // nil: none is under way
+	stale  *stale                      // blocks to be used again; nil: there was none yet
+	groups *staleGroups                // of all shards; nil: none are used again
+	dirs   []atomic.Pointer[directory] // the keyspace's, from this shard's first one on
+	epoch  uint32                      // of what is published; see Cut
 	_      [4]byte
 	bytes  atomic.Int64 // of blocks, objects and index; read at every admission
-	_      [40]byte
+	_      [16]byte
 }
 
 // A space is the part of one database that lies in one shard. The shard's mutex
 // guards it, and who loads a counter sees it as it was a moment ago.
 type space struct {
 	dir     atomic.Pointer[directory]
+	known   *atomic.Pointer[directory] // among Keyspace.dirs: the same, for as long as the space is in its shard
 	keys    atomic.Int64
 	expires atomic.Int64
 	ttl     atomic.Int64 // sum of the expiries, in ttlUnits
@@ -44,11 +46,11 @@ func (sh *shard) space(db uint32) *space { return sh.spaces[db].Load() }
 func (sh *shard) open(db uint32) *space {
 	sp := sh.spaces[db].Load()
 	if sp == nil {
-		sp = new(space)
+		sp = &space{known: sh.known(db)}
 		d := &directory{skip: sh.skip, tables: make([]atomic.Pointer[table], 1)}
 		t := sh.newTable(1, 0, 0)
 		d.tables[0].Store(t)
-		sp.dir.Store(d)
+		sp.setDir(d)
 		sp.depths[0] = 1
 		sh.account(sp, t.memory())
 		sh.spaces[db].Store(sp)
@@ -56,11 +58,16 @@ func (sh *shard) open(db uint32) *space {
 	return sp
 }
 
-func (t *table) memory() int64 { return tableSize + int64(len(t.groups))*groupSize }
+// known is where Keyspace.find looks for the directory of a database's part.
+func (sh *shard) known(db uint32) *atomic.Pointer[directory] { return &sh.dirs[uint(db)<<sh.skip] }
 
-func (sp *space) find(hash uint64, key []byte) *block {
-	return sp.dir.Load().table(hash).find(hash, key)
+// setDir lets look-ups use another directory. The mutex is held.
+func (sp *space) setDir(d *directory) {
+	sp.dir.Store(d)
+	sp.known.Store(d)
 }
+
+func (t *table) memory() int64 { return tableSize + int64(len(t.groups))*groupSize }
 
 func (sh *shard) account(sp *space, delta int64) {
 	sp.bytes += delta
@@ -241,7 +248,7 @@ func (sh *shard) split(sp *space, s seed, t *table) bool {
 		n.insert(all[i].hash, all[i].block)
 	}
 	if d := sp.dir.Load(); d.depth < lo.depth {
-		sp.dir.Store(d.resized(lo.depth))
+		sp.setDir(d.resized(lo.depth))
 	}
 	sh.swap(sp, lo, t)
 	sh.swap(sp, hi, nil)
@@ -297,7 +304,7 @@ func (sh *shard) shrink(sp *space, s seed, t *table) {
 		depth--
 	}
 	if d := sp.dir.Load(); depth < d.depth {
-		sp.dir.Store(d.resized(depth))
+		sp.setDir(d.resized(depth))
 	}
 }
 
