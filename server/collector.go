@@ -172,6 +172,7 @@ func (s *Server) infoCollector(t *infoText) {
 	t.field("ferricd_gc_percent", percent)
 	t.bytes("ferricd_memory_limit", limit)
 	t.field("ferricd_memory_limit_by", by)
+	t.field("ferricd_collections_at_rest", s.rest.runs.Load())
 }
 
 func readPercent() int {

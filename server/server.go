@@ -70,6 +70,7 @@ type Server struct {
 	traffic traffic
 	peak    peak
 	gc      *collector // nil: left alone
+	rest    rest
 	id      command.Identity
 	waits   waits
 	follow  following
@@ -149,6 +150,7 @@ func (s *Server) start(o Options) error {
 	}
 	s.watchConfig()
 	s.spawn("cron", s.cron)
+	s.spawn("rest", s.tendRest)
 	return nil
 }
 

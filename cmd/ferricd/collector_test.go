@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -54,4 +55,18 @@ func TestTheCollectorIsStricterWithALargeHeap(t *testing.T) {
 		percent := p.memory(t, "ferricd_gc_percent")
 		return len(percent) < 3 && percent < "90"
 	}, 10*time.Second, time.Millisecond)
+}
+
+// Who has much deleted and then nothing to do gives it back, once.
+func TestAnIdleServerGivesBack(t *testing.T) {
+	t.Setenv("GOGC", "")
+	p := start(t, "--appendonly", "no", "--save", "", "--enable-debug-command", "yes")
+	require.Equal(t, "OK\n", p.tool(t, "", "redis-cli", "DEBUG", "POPULATE", "300000", "key", "300"))
+	runs := func() string { return p.memory(t, "ferricd_collections_at_rest") }
+	before := runs()
+	require.Equal(t, "OK\n", p.tool(t, "", "redis-cli", "FLUSHALL"))
+	require.Eventually(t, func() bool { return runs() != before }, 20*time.Second, time.Millisecond)
+	resident, err := strconv.Atoi(p.memory(t, "used_memory_rss"))
+	require.NoError(t, err)
+	require.Less(t, resident, 80<<20)
 }
