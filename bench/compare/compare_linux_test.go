@@ -119,6 +119,7 @@ func (c *comparison) measure(t *testing.T, s scenario, servers []*server) result
 	r := result{Name: s.String(), Of: map[string]figures{}}
 	seen := map[string]map[string][]float64{}
 	for _, v := range servers {
+		v.signal(t, syscall.SIGCONT)
 		if v.holds != dataset {
 			v.load(t, func(p *Pipeline) { s.fill(p, n) })
 		}
@@ -162,8 +163,12 @@ func (c *comparison) measure(t *testing.T, s scenario, servers []*server) result
 	return r
 }
 
-// round loads one server once. All servers are sent the same in the same round.
+// round loads one server once. All servers are sent the same in the same round. From its
+// end to the next one the server is stopped: what it still has to do is not to be found in
+// the figures of the others, and not to be missing in its own.
 func (c *comparison) round(t *testing.T, s scenario, v *server, built *requests, i int, d time.Duration) figures {
+	v.signal(t, syscall.SIGCONT)
+	defer v.signal(t, syscall.SIGSTOP)
 	conns, err := connect(v.addr, s.conns)
 	require.NoError(t, err, v.name)
 	defer conns.close()

@@ -26,8 +26,9 @@
 // counted, not decoded. What it costs itself is in the table, and the report names the
 // loads in which that was not less than what a server cost: there throughput and latency
 // are as much the client's, and only the processor time means something. With one in
-// flight both read and write once per command, so that the two are close. What a server
-// still does after its round, such as a collection, is in no figure of its own.
+// flight both read and write once per command, so that the two are close. From one of its
+// rounds to the next a server is stopped: what it would still do, such as a collection, it
+// does in a round of its own, and not beside another server's.
 //
 // # What is told
 //

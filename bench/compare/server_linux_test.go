@@ -116,6 +116,14 @@ func (m maker) start(t *testing.T, core int, appendfsync string) *server {
 	return s
 }
 
+// signal sends sig to a server that is a process of its own.
+func (s *server) signal(t *testing.T, sig syscall.Signal) {
+	t.Helper()
+	if s.pid != os.Getpid() {
+		require.NoError(t, syscall.Kill(s.pid, sig), s.name)
+	}
+}
+
 // answers is the process that serves addr, by its own word.
 func answers(t *testing.T, addr string) int {
 	t.Helper()
