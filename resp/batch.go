@@ -38,8 +38,11 @@ func (b *Batch) Args(i int) [][]byte {
 // Size is the number of bytes command i took on the wire.
 func (b *Batch) Size(i int) int { return b.cmds[i].size }
 
+// freshArgs is how many arguments a batch is made for.
+const freshArgs = 64
+
 var batchPool = sync.Pool{New: func() any {
-	return &Batch{cmds: make([]cmd, 0, 16), args: make([][]byte, 0, 64)}
+	return &Batch{cmds: make([]cmd, 0, 16), args: make([][]byte, 0, freshArgs)}
 }}
 
 func (b *Batch) reset() {

@@ -40,17 +40,21 @@ func (p *buffer) free() {
 	if cap(p.b) < minBuffer || cap(p.b) > 2*maxBuffer {
 		return
 	}
+	p.clear()
+	i := len(bufferSizes) - 1
+	for cap(p.b) < bufferSizes[i] {
+		i--
+	}
+	bufferPools[i].Put(p)
+}
+
+func (p *buffer) clear() {
 	if invariants.Enabled { // an argument that was kept without a copy shows
 		for i := range p.b {
 			p.b[i] = 0xDB
 		}
 	}
 	p.b = p.b[:0]
-	i := len(bufferSizes) - 1
-	for cap(p.b) < bufferSizes[i] {
-		i--
-	}
-	bufferPools[i].Put(p)
 }
 
 // A sizeHint remembers what a connection needs, to borrow the right size next

@@ -165,6 +165,9 @@ func (c *Conn) end() {
 // been all: nobody tells of what was there before.
 func (c *Conn) readOnce() int {
 	c.ioErr = nil
+	if c.in.buf == nil && c.onLoop() {
+		c.in.buf, c.in.pos = c.loop.spare.buffer(c.in.hint.n), 0
+	}
 	room := c.in.room()
 	n, err := readNow(c.fd, room)
 	switch {
@@ -204,7 +207,9 @@ func (c *Conn) fetch() fetched {
 
 // parse looks for whole commands in what fetch has read.
 func (c *Conn) parse() fetched {
-	c.borrowBatch()
+	if c.batch == nil {
+		c.batch = c.loop.spare.batch()
+	}
 	if c.batch.Len() > 0 {
 		return fetchedSome
 	}
@@ -225,6 +230,7 @@ func (c *Conn) starved() fetched {
 
 // dry lets the connection wait for its client.
 func (c *Conn) dry() fetched {
+	c.loop.spare.keep(c)
 	c.in.idle()
 	if !c.rest() {
 		return fetchedEnd
@@ -251,7 +257,10 @@ func (c *Conn) run() ran {
 	if c.Closing() {
 		return ranToEnd
 	}
-	c.borrow()
+	if c.replies == nil {
+		c.replies = c.loop.spare.buffer(c.outHint.n)
+		c.Reply.buf = c.replies.b
+	}
 	if c.batch.Len() > 0 {
 		c.runBatch()
 		if !c.onLoop() {

@@ -46,6 +46,7 @@ type loop struct {
 	parks  atomic.Uint64 // how often it has begun to
 
 	traffic traffic
+	spare   spare
 }
 
 // loops are a server's loops and the goroutines that drive them.
@@ -264,6 +265,7 @@ func (l *loop) wait() {
 	if l.srv.loops.over.Load() {
 		return
 	}
+	l.spare.letGo()
 	l.parks.Add(1)
 	l.idle.Store(true)
 	err := l.poll.park()
