@@ -13,6 +13,9 @@ type chunk struct {
 
 const chunkOverhead = 48
 
+// manyChunks is how many full chunks make a list long: it can have an empty one too.
+const manyChunks = 8
+
 func (c *chunk) used() int { return len(c.buf) - int(c.lo) }
 
 // newBuffer returns a buffer of at least n bytes that fills its size class, so
@@ -122,6 +125,9 @@ func (l *List) addChunk(e Elem, size int, prev *chunk, front bool) {
 	n := size
 	if l.head != nil && (prev == nil || prev == l.tail) {
 		n = max(n, int(l.maxBytes)/4)
+		if l.bytes >= manyChunks*int64(l.maxBytes) {
+			n = max(n, int(l.maxBytes)) // an eighth more at most, and never moved
+		}
 		if prev == nil {
 			l.clip(l.head)
 		} else {

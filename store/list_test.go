@@ -472,3 +472,26 @@ func BenchmarkListFill(b *testing.B) {
 		})
 	}
 }
+
+// A long list takes a chunk's room at once: what is pushed is never moved, and little of
+// the list is empty.
+func TestALongListGrowsByWholeChunks(t *testing.T) {
+	for _, push := range []func(*List, []byte){(*List).PushFront, (*List).PushBack} {
+		l := NewList(DefaultListFill)
+		v := bytes.Repeat([]byte("v"), 64)
+		for l.bytes < 2*manyChunks*int64(l.maxBytes) {
+			push(l, v)
+		}
+		used := 0
+		for c := l.head; c != nil; c = c.next {
+			used += c.used()
+		}
+		require.LessOrEqual(t, l.Bytes(), int64(used+used/8))
+		perChunk := float64(int(l.maxBytes) / (len(v) + 3))
+		require.LessOrEqual(t, testing.AllocsPerRun(10, func() {
+			for range int(perChunk) {
+				push(l, v)
+			}
+		}), 2.0, "a chunk and its buffer")
+	}
+}
