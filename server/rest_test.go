@@ -23,7 +23,7 @@ func TestAServerAtRestCollectsOnce(t *testing.T) {
 	loaded := activity{commands: 1e6, allocated: 500 * mb, data: 100 * mb, held: 150 * mb}
 	require.Zero(t, looks(&r, restAfter, loaded), "the first of them has seen the load")
 	require.Equal(t, 1, looks(&r, 1, loaded))
-	r.left = -1 // as tendRest says when it has run
+	r.left = -1            // as tendRest says when it has run
 	loaded.held = 115 * mb // what is left is gaps
 	require.Zero(t, looks(&r, 100, loaded))
 
