@@ -27,6 +27,9 @@ const (
 	recycleMost = 2 << 10  // bytes of a block
 	staleBytes  = 64 << 10 // of a shard's stale blocks
 	staleRoom   = 8        // of them, of one size, to begin with
+
+	// staleSurplus are bytes of one size that are more than who writes that size needs.
+	staleSurplus = staleBytes / 4
 )
 
 // recycleClass is the number of a size class that blocks are recycled in, by size in
@@ -45,7 +48,7 @@ func numberClasses() (number [recycleMost/8 + 1]uint8, n int) {
 	return number, n
 }
 
-// maxRecycleClasses is no less than recycleClasses, which only the runtime knows.
+// maxRecycleClasses is more than recycleClasses, which only the runtime knows.
 const maxRecycleClasses = 48
 
 // stale are a shard's blocks that have left the index; its mutex guards them.
@@ -204,9 +207,20 @@ func (sh *shard) refill(sp *spares, b *block, size int64) {
 		return
 	}
 	k := recycleClass[size/8]
-	r := &sh.stale.rings[k]
-	if sp.of[k] == nil && r.ripe(sp.grace.Now()) {
-		sp.of[k] = r.pop()
-		sh.stale.bytes -= size
+	if sp.of[k] != nil {
+		return
 	}
+	r, now := &sh.stale.rings[k], sp.grace.Now()
+	if !r.ripe(now) {
+		// Of the next size there may be too many: a block in one a little too large, which
+		// is forgotten, takes less than one more beside one that nobody needs.
+		larger := sizeClass(int(size) + 1)
+		r = &sh.stale.rings[k+1]
+		if int64(r.n)*larger < staleSurplus || larger-size > size/4 || !r.ripe(now) {
+			return
+		}
+		size = larger
+	}
+	sp.of[k] = r.pop()
+	sh.stale.bytes -= size
 }

@@ -29,7 +29,7 @@ func (ks *Keyspace) inSection(tx *Tx, m Mode, key string, fn func(key []byte)) {
 }
 
 func TestClassesAreNumbered(t *testing.T) {
-	require.LessOrEqual(t, recycleClasses, maxRecycleClasses)
+	require.Less(t, recycleClasses, maxRecycleClasses)
 	for size := 1; size <= recycleMost; size++ {
 		k := recycleClass[(size+7)/8]
 		require.Equal(t, recycleClass[sizeClass(size)/8], k, "%d", size)
@@ -200,6 +200,37 @@ func TestStaleBlocksOfAnotherSizeGiveWay(t *testing.T) {
 	}
 	require.Greater(t, again, 900)
 	require.LessOrEqual(t, ks.shards[0].stale.bytes, int64(staleBytes))
+}
+
+// What is too much of one size serves the next smaller one, if that is not much smaller.
+func TestASurplusServesSmallerBlocks(t *testing.T) {
+	for _, c := range []struct {
+		first, then int // bytes of values; key and header take 23
+		again       bool
+	}{{70, 50, true}, {38, 20, false}, {200, 50, false}, {50, 70, false}} {
+		ks := recycling()
+		var tx Tx
+		set := func(i, size int) *block {
+			key := fmt.Sprintf("key:%03d", i)
+			ks.inSection(&tx, Claimed, key, func(key []byte) { tx.SetString(key, bytes.Repeat([]byte("v"), size), NoExpiry) })
+			return ks.block(key)
+		}
+		old := map[*block]bool{}
+		for i := range 400 {
+			old[set(i, c.first)] = true
+		}
+		again := 0
+		for i := range 400 {
+			if old[set(i, c.then)] {
+				again++
+			}
+		}
+		require.Equal(t, c.again, again > 50, "%d bytes, then %d: %d", c.first, c.then, again)
+		for i := range 400 {
+			require.Equal(t, bytes.Repeat([]byte("w"), c.first), bytes.ReplaceAll(set(i, c.first).str(), []byte("v"), []byte("w")))
+		}
+		checkSpaces(t, ks)
+	}
 }
 
 // What was undone is as it was, and stays.
