@@ -2,8 +2,9 @@
    writers replace it and use again what was taken out OVER periods before. A piece that
    is used again while a reader looks at it is the error.
 
-     spin -DREADERS=1 -a grace.pml && gcc -O2 -DSAFETY -DCOLLAPSE -o pan pan.c && ./pan -m1000000
-     spin -a grace.pml && ...               two readers: hundreds of millions of states
+     spin -DREADERS=1 -DLOOKS=3 -a grace.pml && gcc -O2 -DSAFETY -DCOLLAPSE -o pan pan.c && ./pan -m1000000
+                                            all of it, 25 million states: no error
+     spin -a grace.pml && ...               two readers: not to the end; 170 million states, no error
      spin -DOVER=2 -a grace.pml && ...      one period less: fails
      spin -DHASTY -a grace.pml && ...       the number is read before taking out: fails
 
